@@ -1,0 +1,1 @@
+"""Friction patterns and what they share."""

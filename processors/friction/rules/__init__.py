@@ -1,0 +1,1 @@
+"""One friction pattern a module."""

@@ -1,0 +1,1 @@
+"""Types that cross a boundary, Avro contracts and their codec; imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Team channels: routing, message builders and senders."""

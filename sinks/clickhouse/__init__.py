@@ -1,0 +1,1 @@
+"""The ClickHouse schema, its migrator, writer and reader."""

@@ -1,0 +1,1 @@
+"""How touchpoints get into Kafka."""
