@@ -1,0 +1,86 @@
+# `make demo` and `make test` are all a newcomer needs. Every target installs what it needs first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+LOCKS := deploy/locks
+BIN := $(VENV)/bin
+UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
+
+# Stamps record what the environment holds, so that a second run does nothing.
+INSTALLER := $(VENV)/.installer
+LOCAL := $(VENV)/.installed-local
+DEV := $(VENV)/.installed-dev
+
+# The first Python that the project supports; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null \
+	&& { echo "$$name"; break; }; done)
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# What has the developers' tools has everything the demo needs as well.
+.PHONY: demo
+demo: $(if $(wildcard $(DEV)),$(DEV),$(LOCAL)) ## Run the whole pipeline on generated data, print what it found, stop
+	@$(BIN)/journeys demo
+
+.PHONY: test
+test: $(DEV) ## Run all tests
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: check
+check: $(DEV) ## Run all gates, as CI does
+	@.ci/run
+
+.PHONY: format
+format: $(DEV) ## Format the code and apply safe lint fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: setup
+setup: $(DEV) ## Create .venv with everything that users and developers need
+
+.PHONY: lock
+lock: $(INSTALLER) ## Resolve the dependencies again and write deploy/locks
+	@$(call compile,$(LOCKS)/installer.in,installer)
+	@$(call compile,$(LOCKS)/build.in,build)
+	@$(call compile,pyproject.toml,runtime)
+	@$(call compile,pyproject.toml --extra local,local)
+	@$(call compile,pyproject.toml --extra local --group dev,dev)
+
+.PHONY: clean
+clean: ## Remove the environment, caches and build results, but no data
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The lock files name no index: the same file serves whichever one a machine reaches.
+compile = $(UV) pip compile $(1) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" --quiet $(UPGRADE) --output-file $(LOCKS)/$(2).lock
+
+install = $(UV) pip install --quiet --require-hashes -r $(LOCKS)/$(1).lock \
+	&& $(UV) pip install --quiet --build-constraints $(LOCKS)/build.lock --no-deps --editable .
+
+$(INSTALLER): $(LOCKS)/installer.lock
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python from 3.11 to 3.14 was found. Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Creating $(VENV) with $$("$(PYTHON)" --version)"
+	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(LOCAL): $(INSTALLER) $(LOCKS)/local.lock $(LOCKS)/build.lock pyproject.toml
+	@echo "Installing the application with its local broker and ClickHouse (about 700 MB unpacked)"
+	@$(call install,local)
+	@touch $@
+
+$(DEV): $(INSTALLER) $(LOCKS)/dev.lock $(LOCKS)/build.lock pyproject.toml
+	@echo "Installing the application and the developers' tools"
+	@$(call install,dev)
+	@touch $@
