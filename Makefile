@@ -10,15 +10,18 @@ LOCKS := deploy/locks
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 
+# Containers read the files as another user, so it is the folder that keeps other people of this machine out.
+SECRETS := deploy/docker/secrets
+
 # Stamps record what the environment holds, so that a second run does nothing.
 INSTALLER := $(VENV)/.installer
 LOCAL := $(VENV)/.installed-local
 DEV := $(VENV)/.installed-dev
 
 # The first Python that the project supports; PYTHON=/path/to/python chooses another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
-	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null \
-	&& { echo "$$name"; break; }; done)
+	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
 
 .PHONY: help
 help: ## Show the targets
@@ -44,6 +47,15 @@ format: $(DEV) ## Format the code and apply safe lint fixes
 
 .PHONY: setup
 setup: $(DEV) ## Create .venv with everything that users and developers need
+	@echo "$(VENV) is ready: $(BIN)/journeys --help"
+
+.PHONY: secrets
+secrets: ## Make the secrets that docker-compose.yml mounts, where they are missing
+	@chmod 700 $(SECRETS)
+	@for name in clickhouse__password pepper grafana_password; do \
+		[ -s $(SECRETS)/$$name ] || { od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > $(SECRETS)/$$name; \
+		echo "wrote $(SECRETS)/$$name"; }; done
+	@chmod 644 $(SECRETS)/*
 
 .PHONY: lock
 lock: $(INSTALLER) ## Resolve the dependencies again and write deploy/locks
@@ -68,7 +80,9 @@ install = $(UV) pip install --quiet --require-hashes -r $(LOCKS)/$(1).lock \
 $(INSTALLER): $(LOCKS)/installer.lock
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "No Python from 3.11 to 3.14 was found. Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
-	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+	@"$(PYTHON)" -c '$(SUPPORTED)' || { \
+		echo "$(PYTHON) is not a Python from 3.11 to 3.14. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' || { \
 		echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "Creating $(VENV) with $$("$(PYTHON)" --version)"
 	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV)
@@ -76,7 +90,7 @@ $(INSTALLER): $(LOCKS)/installer.lock
 	@touch $@
 
 $(LOCAL): $(INSTALLER) $(LOCKS)/local.lock $(LOCKS)/build.lock pyproject.toml
-	@echo "Installing the application with its local broker and ClickHouse (about 700 MB unpacked)"
+	@echo "Installing the application with its local broker and ClickHouse (1.2 GB unpacked)"
 	@$(call install,local)
 	@touch $@
 
