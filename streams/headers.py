@@ -1,0 +1,49 @@
+"""Record headers that travel beside the original bytes."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from schemas.log import DeadLetter, Position
+
+Headers = list[tuple[str, bytes]]
+
+_ORIGIN: Final = "origin"
+_TICK: Final = "tick"
+TICK_HEADERS: Final[Headers] = [(_TICK, b"1")]
+
+
+def origin_headers(position: Position) -> Headers:
+    """Where in the raw topic a forwarded record stood."""
+    return [(_ORIGIN, f"{position.partition}:{position.offset}".encode())]
+
+
+def origin_of(headers: Iterable[tuple[str, bytes]], topic: str, fallback: Position) -> Position:
+    """Place in the raw `topic` that a forwarded record names; `fallback` when it names none."""
+    for name, value in headers:
+        if name == _ORIGIN:
+            partition, colon, offset = value.partition(b":")
+            if colon and partition.isdigit() and offset.isdigit():
+                return Position(topic, int(partition), int(offset))
+    return fallback
+
+
+def is_tick(headers: Iterable[tuple[str, bytes]]) -> bool:
+    """Whether a record of the keyed topic is a tick."""
+    return any(name == _TICK for name, _ in headers)
+
+
+def dead_letter_headers(letter: DeadLetter, *, incarnation: str, code_version: str) -> Headers:
+    """What is known of a dead letter besides its bytes."""
+    texts = {
+        "stage": letter.stage,
+        "reason": letter.reason,
+        "field": letter.field or "",
+        "detail": letter.detail,
+        "topic": letter.position.topic,
+        "incarnation": incarnation,
+        "partition": str(letter.position.partition),
+        "offset": str(letter.position.offset),
+        "timestamp": str(letter.timestamp),
+        "code_version": code_version,
+    }
+    return [(name, text.encode()) for name, text in texts.items()]

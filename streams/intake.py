@@ -1,0 +1,158 @@
+"""Intake: checks each record, and sends its original bytes on under the key of the person's owner.
+
+Stateless but for how far event time has come per raw partition, which it tells the owners as ticks.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+from processors.admission import AdmissionSettings, Refusal, admit
+from schemas.codec import Undecodable, decode
+from schemas.log import DeadLetter, Position
+from schemas.ticks import SourceProgress, Tick, encode_tick
+from schemas.touchpoint import AppliedTouchpoint
+from streams.broker import Outgoing
+from streams.headers import TICK_HEADERS, dead_letter_headers, origin_headers
+from streams.topics import DEAD, KEYED
+from streams.transport import Chunk, Record
+from streams.version import CODE_VERSION
+
+
+def owner_partition(identity_hash: str, partitions: int) -> int:
+    """Partition of the keyed topic that owns a person; the hash is uniform already."""
+    return int(identity_hash[:8], 16) % partitions
+
+
+def read_record(
+    record: Record, position: Position, pepper: bytes, settings: AdmissionSettings
+) -> AppliedTouchpoint | DeadLetter:
+    """Decode and admit one record; a record that can never be processed comes back as a dead letter."""
+    decoded = decode(record.value)
+    if isinstance(decoded, Undecodable):
+        return _dead_letter("decode", decoded, record, position)
+    admitted = admit(
+        decoded.touchpoint,
+        position=position,
+        append_time=record.timestamp,
+        schema_id=decoded.schema_id,
+        pepper=pepper,
+        settings=settings,
+    )
+    if isinstance(admitted, Refusal):
+        return _dead_letter("admit", admitted, record, position)
+    return admitted
+
+
+def _dead_letter(stage: str, why: Undecodable | Refusal, record: Record, position: Position) -> DeadLetter:
+    return DeadLetter(
+        stage=stage,
+        reason=why.reason,
+        field=why.field,
+        detail=why.detail,
+        raw=record.value,
+        key=record.key,
+        position=position,
+        timestamp=record.timestamp,
+    )
+
+
+def dead_letter_record(letter: DeadLetter, incarnations: Mapping[str, str]) -> Outgoing:
+    """Record of the dead-letter topic: the original bytes, and in the headers why."""
+    headers = dead_letter_headers(
+        letter, incarnation=incarnations.get(letter.position.topic, ""), code_version=CODE_VERSION
+    )
+    # A batch takes no record without key and value; an empty key stands for none here.
+    return Outgoing(DEAD, 0, letter.key or b"", letter.raw, None, headers)
+
+
+class Intake:
+    """Turns chunks of the raw topic into records to send; keeps the clock of each raw partition."""
+
+    def __init__(
+        self,
+        *,
+        pepper: bytes,
+        admission: AdmissionSettings,
+        partitions: int,
+        incarnations: Mapping[str, str],
+        allowed_lateness_ms: int,
+        quiet_after_ms: int = 5_000,
+        now_ms: Callable[[], float] = lambda: time.monotonic() * 1000,
+    ) -> None:
+        self._pepper = pepper
+        self._admission = admission
+        self._partitions = partitions
+        self._incarnations = incarnations
+        self._allowed_lateness_ms = allowed_lateness_ms
+        self._quiet_after_ms = quiet_after_ms
+        self._now_ms = now_ms
+        self._clocks: dict[int, _SourceClock] = {}
+
+    def assign(self, partitions: frozenset[int]) -> None:
+        """Keep clocks for the raw partitions this worker reads now."""
+        now = self._now_ms()
+        self._clocks = {
+            partition: self._clocks.get(partition) or _SourceClock(last_record=now, told=now)
+            for partition in partitions
+        }
+
+    def forward(self, chunk: Chunk) -> list[Outgoing]:
+        """Records to send for a chunk of one raw partition, in its order."""
+        outgoing = []
+        newest: int | None = None
+        for record in chunk:
+            position = Position(record.topic, record.partition, record.offset)
+            result = read_record(record, position, self._pepper, self._admission)
+            if isinstance(result, DeadLetter):
+                outgoing.append(dead_letter_record(result, self._incarnations))
+                continue
+            newest = result.event_time if newest is None else max(newest, result.event_time)
+            outgoing.append(
+                Outgoing(
+                    KEYED,
+                    owner_partition(result.identity_hash, self._partitions),
+                    result.identity_hash.encode(),
+                    record.value,
+                    record.timestamp,
+                    origin_headers(position),
+                )
+            )
+        self._note(chunk[-1].partition, newest)
+        return outgoing
+
+    def _note(self, partition: int, newest: int | None) -> None:
+        now = self._now_ms()
+        clock = self._clocks.setdefault(partition, _SourceClock(last_record=now, told=now))
+        clock.last_record = now
+        if newest is not None:
+            watermark = newest - self._allowed_lateness_ms
+            if clock.watermark is None or watermark > clock.watermark:
+                clock.watermark = watermark
+                clock.is_news = True
+
+    def ticks(self) -> list[Outgoing]:
+        """Ticks to send now, one per owner partition; none when there is nothing to tell."""
+        now = self._now_ms()
+        sources = []
+        for partition, clock in sorted(self._clocks.items()):
+            if clock.is_news:
+                sources.append(SourceProgress(partition, clock.watermark))
+                clock.is_news = False
+                clock.told = now
+            elif now - clock.last_record >= self._quiet_after_ms and now - clock.told >= self._quiet_after_ms:
+                sources.append(SourceProgress(partition, None, int(now - clock.told)))
+                clock.told = now
+        if not sources:
+            return []
+        value = encode_tick(Tick(tuple(sources)))
+        return [Outgoing(KEYED, owner, None, value, None, TICK_HEADERS) for owner in range(self._partitions)]
+
+
+class _SourceClock:
+    __slots__ = ("is_news", "last_record", "told", "watermark")
+
+    def __init__(self, *, last_record: float, told: float) -> None:
+        self.watermark: int | None = None
+        self.is_news = False
+        self.last_record = last_record
+        self.told = told

@@ -1,0 +1,210 @@
+"""Settings: from options, environment (`JOURNEYS_…`, `__` between levels), the local stack's file, then defaults."""
+
+import ipaddress
+import json
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_DATA_DIR = Path(".journeys")
+#: Where `journeys up` writes the addresses of what it started.
+STACK_FILE = "stack.json"
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message says which and what to do."""
+
+
+class KafkaSettings(BaseModel):
+    """How to reach Kafka. Names are librdkafka's and Faust's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bootstrap: str = Field("127.0.0.1:9092", description="Comma-separated host:port of the brokers.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    session_timeout_s: float = Field(10.0, gt=0, description="How long a worker may be silent before it is replaced.")
+
+    @property
+    def servers(self) -> list[str]:
+        """Brokers as a list of host:port."""
+        return [server.strip() for server in self.bootstrap.split(",") if server.strip()]
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _names_ports(cls, value: str) -> str:
+        for server in value.split(","):
+            host, colon, port = server.strip().rpartition(":")
+            if not (colon and host and port.isdigit()):
+                raise ValueError(f"expected host:port, got {server.strip()!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _never_send_passwords_in_the_clear(self) -> Self:
+        hosts = [server.rpartition(":")[0].strip("[]") for server in self.servers]
+        if self.security_protocol == "SASL_PLAINTEXT" and not all(map(is_loopback, hosts)):
+            raise ValueError("SASL without TLS is for loopback only; use SASL_SSL")
+        if self.security_protocol.startswith("SASL") and (self.username is None or self.password is None):
+            raise ValueError("SASL needs username and password")
+        return self
+
+
+class ClickHouseSettings(BaseModel):
+    """How to reach ClickHouse over its native protocol."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(9000, gt=0, lt=65536)
+    http_port: int = Field(8123, gt=0, lt=65536, description="Only shown to people; we speak the native protocol.")
+    database: str = Field("journeys", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    user: str = "default"
+    password: SecretStr = SecretStr("")
+    secure: bool = False
+
+
+class FlushSettings(BaseModel):
+    """When results are written: whichever comes first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_rows: int = Field(20_000, gt=0, description="Touchpoints collected before a flush.")
+    max_age_s: float = Field(1.0, gt=0, description="Age of the oldest touchpoint before a flush.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its effective value."""
+
+    model_config = SettingsConfigDict(env_prefix="JOURNEYS_", env_nested_delimiter="__", extra="forbid")
+
+    data_dir: Path = DEFAULT_DATA_DIR
+    kafka: KafkaSettings = KafkaSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    flush: FlushSettings = FlushSettings()
+    pepper_file: Path | None = Field(None, description="Secret for hashing identities; default DATA_DIR/pepper.")
+    alert_routing: Path | None = Field(None, description="YAML file that says who is told what; default console.")
+    group_prefix: str = Field("journeys", pattern=r"^[A-Za-z0-9._-]+$")
+    partitions: int = Field(4, gt=0, le=1024, description="Partitions of topics that are created.")
+    replication: int = Field(1, gt=0, description="Replicas of topics that are created.")
+    max_persons: int = Field(200_000, gt=0, description="Persons held in memory per worker.")
+    session_gap_minutes: float = Field(30.0, gt=0)
+    session_end: Literal["ended_at", "occurred_at"] = "ended_at"
+    journey_gap_days: float = Field(14.0, gt=0)
+    allowed_lateness_s: float = Field(600.0, ge=0, description="How far the watermark stays behind the newest event.")
+    blocked_identities: frozenset[str] = Field(frozenset(), description="Values that never identify anybody.")
+    alert_max_age_days: float = Field(7.0, gt=0, description="Frictions older than this in event time alert nobody.")
+
+    def pepper(self) -> bytes:
+        """Secret that keys the identity hashes.
+
+        Raises:
+            SettingsError: there is none, it is too short, or others can read it.
+
+        """
+        path = self.pepper_file or self.data_dir / "pepper"
+        try:
+            mode = path.stat().st_mode
+            secret = path.read_bytes().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"no pepper at {path} ({error.strerror}). `journeys up` makes one for the local stack; elsewhere put"
+                " at least 32 random characters into a file only you can read and name it with JOURNEYS_PEPPER_FILE"
+            ) from None
+        if stat.S_IMODE(mode) & 0o077 and not str(path).startswith("/run/secrets/"):
+            raise SettingsError(f"{path} can be read by others; run: chmod 600 {path}")
+        if len(secret) < 32:
+            raise SettingsError(f"the pepper in {path} has {len(secret)} bytes; at least 32 are needed")
+        return secret
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address stays on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def make_pepper(path: Path) -> None:
+    """Write a new random pepper, readable by its owner only, unless there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+
+
+def parse_address(text: str, default_port: int) -> tuple[str, int]:
+    """Host and port of `host[:port]`.
+
+    Raises:
+        SettingsError: the port is not a number between 1 and 65535.
+
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        return text, default_port
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise SettingsError(f"expected host:port, got {text!r}")
+    return host.strip("[]"), int(port)
+
+
+def load_settings(data_dir: Path | None = None, kafka: str | None = None, clickhouse: str | None = None) -> Settings:
+    """Effective settings; options win over the environment, that over the local stack's addresses.
+
+    `kafka` is `host:port[,…]`, `clickhouse` is `host[:port]` of the native protocol.
+
+    Raises:
+        SettingsError: a value is wrong; the message names it.
+
+    """
+    folder = data_dir or Path(os.environ.get("JOURNEYS_DATA_DIR", DEFAULT_DATA_DIR))
+    values: dict[str, Any] = {}
+    try:
+        settings = Settings(data_dir=folder)
+        stack = read_stack(folder)
+        if stack and not settings.kafka.model_fields_set & {"bootstrap"}:
+            values["kafka"] = {**settings.kafka.model_dump(), "bootstrap": stack["kafka"]}
+        if stack and not settings.clickhouse.model_fields_set & {"host", "port"}:
+            host, port = parse_address(stack["clickhouse"], 9000)
+            http_port = parse_address(stack["clickhouse_http"], 8123)[1] if stack.get("clickhouse_http") else 8123
+            values["clickhouse"] = {
+                **settings.clickhouse.model_dump(),
+                "host": host,
+                "port": port,
+                "http_port": http_port,
+            }
+        if kafka:
+            values["kafka"] = {**settings.kafka.model_dump(), "bootstrap": kafka}
+        if clickhouse:
+            host, port = parse_address(clickhouse, 9000)
+            values["clickhouse"] = {**settings.clickhouse.model_dump(), "host": host, "port": port}
+        return Settings(data_dir=folder, **values) if values else settings
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def read_stack(data_dir: Path) -> dict[str, Any] | None:
+    """Addresses that `journeys up` wrote into the data folder, or `None` when there is no stack."""
+    try:
+        stack = json.loads((data_dir / STACK_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return stack if isinstance(stack, dict) else None
+
+
+def resolve_kafka(data_dir: Path, kafka: str | None) -> str:
+    """Brokers to talk to: the option, else the environment, else the local stack, else the default."""
+    return load_settings(data_dir, kafka=kafka).kafka.bootstrap
