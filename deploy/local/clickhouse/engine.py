@@ -1,0 +1,158 @@
+"""The embedded ClickHouse engine: one per process and data directory, one handle per connection."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import chdb.state.sqlitelike as chdb_state
+
+UNKNOWN_EXCEPTION = 1002
+UNKNOWN_SETTING = 115
+
+# "Code: 47. DB::Exception: text. (NAME)"; an error raised while another is prepared carries the head twice.
+_ERROR_HEAD = re.compile(r"^(?:Streaming query failed: )?(?:Code: (?P<code>\d+)\. DB::Exception: )+")
+# The engine's own defaults suit a shell: there `1 + 1` is a statement, and addresses can be looked up in the binary.
+_SERVER_DEFAULTS = "SET implicit_select = 0, allow_introspection_functions = 0"
+_NO_STREAM = "Streaming query is not supported for query"
+
+
+class EngineError(Exception):
+    """A statement the engine refused, with ClickHouse's own error code."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+    @classmethod
+    def read(cls, error: BaseException) -> "EngineError":
+        """Read code and text from what chdb raised."""
+        text = str(error)
+        head = _ERROR_HEAD.match(text)
+        if head is None:
+            return cls(UNKNOWN_EXCEPTION, text)
+        return cls(int(head["code"]), text[head.end() :])
+
+
+class DataDirError(Exception):
+    """The data directory cannot be opened, most often because another process has it open."""
+
+
+class Insert(Protocol):
+    """An open INSERT that takes Native blocks; see ``Handle.insert``."""
+
+    def append(self, data: bytes) -> None:
+        """Hand one block over."""
+
+    def finish(self) -> object:
+        """Write what was handed over."""
+
+    def cancel(self) -> None:
+        """Drop what was handed over."""
+
+
+class Handle:
+    """One connection into the engine, with a current database and settings of its own. Used by one thread."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._connection = chdb_state.Connection(path)
+        except RuntimeError as error:
+            raise EngineError.read(error) from error
+        self.run(_SERVER_DEFAULTS)
+
+    def run(self, sql: str, output_format: str = "Native", params: dict[str, str] | None = None) -> bytes:
+        """Run one statement to its end and return its whole output.
+
+        Raises:
+            EngineError: the engine refused it.
+
+        """
+        try:
+            return bytes(self._connection.query(sql, output_format, params=params or {}).bytes())
+        except RuntimeError as error:
+            raise EngineError.read(error) from error
+
+    def blocks(self, sql: str) -> Iterator[bytes] | None:
+        """Run a SELECT and yield its Native blocks, one at a time; ``None`` when the statement is no SELECT.
+
+        Until the iterator is exhausted or closed the handle answers nothing else.
+
+        Raises:
+            EngineError: the engine refused the statement, here or at any block.
+
+        """
+        try:
+            stream = self._connection.send_query(sql, "Native")
+        except RuntimeError as error:
+            if _NO_STREAM in str(error):
+                return None
+            raise EngineError.read(error) from error
+        return _drain(stream)
+
+    def insert(self, sql: str) -> Insert:
+        """Open an INSERT (without FORMAT, VALUES or data) that takes Native blocks.
+
+        Raises:
+            EngineError: the statement is refused; errors in the data come from the returned object as RuntimeError.
+
+        """
+        try:
+            inserter: Insert = self._connection.send_insert(sql, "Native")
+        except RuntimeError as error:
+            raise EngineError.read(error) from error
+        return inserter
+
+    def close(self) -> None:
+        """Give the handle back; an INSERT still open on it is dropped."""
+        self._connection.close()
+
+
+def _drain(stream: chdb_state.StreamingResult) -> Iterator[bytes]:
+    try:
+        while True:
+            try:
+                piece = stream.fetch()
+            except RuntimeError as error:
+                raise EngineError.read(error) from error
+            block = bytes(piece.bytes()) if piece is not None else b""
+            if not block:
+                return
+            yield block
+    finally:
+        stream.close()
+
+
+class Engine:
+    """The engine over one data directory. Thread-safe."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Open the directory, made when it is missing.
+
+        Raises:
+            DataDirError: it cannot be opened.
+
+        """
+        self._path = str(data_dir)
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            # The engine lives as long as a handle is open: this one keeps it from restarting between connections.
+            self._keeper = Handle(self._path)
+        except (OSError, EngineError) as error:
+            message = (
+                f"cannot open the data directory {data_dir}: {error}. "
+                "Only one process can use it at a time: stop the other one, or choose another with --data-dir."
+            )
+            raise DataDirError(message) from error
+        version, self.timezone = self._keeper.run("SELECT version(), timezone()", "TSV").decode().rstrip("\n").split("\t")
+        major, minor, patch, *_ = (int(part) for part in version.split("."))
+        self.version = (major, minor, patch)
+
+    def handle(self) -> Handle:
+        """Open a handle with the engine's default settings."""
+        return Handle(self._path)
+
+    def close(self) -> None:
+        """Close the engine once all other handles are closed."""
+        self._keeper.close()
