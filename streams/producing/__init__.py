@@ -1,1 +1,1 @@
-"""How touchpoints get into Kafka."""
+"""Getting touchpoints in: the producer, files, generated companies, and the HTTP door."""
