@@ -1,0 +1,173 @@
+"""HTTP out to receivers of alerts, with all that keeps it safe.
+
+https only off this machine, addresses checked and held (address.py), no redirects, no proxies from the environment, no
+cookies, one total time limit, and no more of an answer read than it takes to judge it.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+    ThreadedResolver,
+)
+from aiohttp.abc import AbstractResolver
+
+from sinks.alerts.address import ForbiddenAddressError, GuardedResolver, Reach, guarded_socket_factory
+from sinks.alerts.endpoint import Endpoint
+from sinks.alerts.outcome import Delivered, Outcome, Refused, Retry
+
+#: However long a receiver asks to be left alone, it is asked again after this.
+LONGEST_RETRY_AFTER_S: Final = 3600.0
+
+#: Answers that say "later", besides all 5xx: request timeout, too early, too many requests.
+_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Caps on one delivery: seconds from name resolution to answer, bytes of the answer that are read."""
+
+    total_s: float = 10.0
+    answer_bytes: int = 4096
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a receiver answered: status, the first bytes of the body, and the seconds of `Retry-After` if any."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None
+
+
+def utc_now() -> datetime:
+    """The moment it is, in UTC."""
+    return datetime.now(UTC)
+
+
+class HttpSender:
+    """Posts to endpoints. One for a process; an async context manager, to be used from one event loop.
+
+    `resolver` and `now` are there to be replaced: by a resolver that knows other names, by a clock under control.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        resolver: AbstractResolver | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.now = now
+        self._limits = limits or Limits()
+        self._resolver = resolver
+        self._sessions: dict[Reach, ClientSession] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the sessions, one for each reach, so that a connection made for one never serves the other."""
+        resolver = self._resolver or ThreadedResolver()
+        for reach in Reach:
+            connector = TCPConnector(
+                resolver=GuardedResolver(resolver, reach),
+                socket_factory=guarded_socket_factory(reach),
+                use_dns_cache=False,
+                # Alerts are rare: a connection kept open would mostly be found closed, and look like a failure.
+                force_close=True,
+            )
+            self._sessions[reach] = await self._stack.enter_async_context(
+                ClientSession(
+                    connector=connector,
+                    cookie_jar=DummyCookieJar(),
+                    timeout=ClientTimeout(total=self._limits.total_s),
+                    headers={"User-Agent": "customer-journeys", "Accept-Encoding": "identity"},
+                    # A compressed answer could be many times the size that is read.
+                    auto_decompress=False,
+                    trust_env=False,
+                )
+            )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self._sessions.clear()
+        await self._stack.aclose()
+
+    async def post(self, endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Answer | Retry | Refused:
+        """Post a body once. Whatever the network does is a value; no reason holds more of the URL than its host."""
+        where = endpoint.masked
+        try:
+            async with self._sessions[endpoint.reach].post(
+                endpoint.url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                start = await response.content.read(self._limits.answer_bytes)
+                return Answer(response.status, start, retry_after_s(response.headers.get("Retry-After"), self.now()))
+        except TimeoutError:
+            return Retry(None, f"{where} did not answer within {self._limits.total_s:g} s")
+        except ClientConnectorDNSError as error:
+            if isinstance(error.os_error, ForbiddenAddressError):
+                return Refused(f"{where}: {error.os_error}")
+            return Retry(None, f"{where}: the name cannot be resolved")
+        except ClientConnectorCertificateError:
+            return Retry(None, f"{where}: its certificate is not accepted")
+        except ClientConnectorError as error:
+            if isinstance(error.os_error, ForbiddenAddressError):
+                return Refused(f"{where}: {error.os_error}")
+            return Retry(None, f"{where} cannot be reached: {type(error.os_error).__name__}")
+        except (ClientError, OSError) as error:
+            # Texts of these errors may quote the URL, so only their kind is told.
+            return Retry(None, f"{where} broke off: {type(error).__name__}")
+
+
+def judge(answer: Answer, endpoint: Endpoint) -> Outcome:
+    """Judge an answer by its status alone.
+
+    2xx is delivered; 408, 425, 429 and 5xx are worth another try; everything else, redirects included, is refused.
+    """
+    status = answer.status
+    said = f"{endpoint.masked} answered {status}" + (f" {phrase}" if (phrase := _phrase(status)) else "")
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return Delivered()
+    if status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Retry(answer.retry_after_s, said)
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return Refused(f"{said}; redirects are not followed")
+    return Refused(said)
+
+
+def retry_after_s(header: str | None, now: datetime) -> float | None:
+    """Seconds that a `Retry-After` header asks for (seconds or an HTTP date, RFC 9110), at most one hour.
+
+    None when there is no header or it says nothing; 0 for a date that has passed.
+    """
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_RETRY_AFTER_S)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    # RFC 9110 dates are in GMT; one that does not say so is read the same.
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
