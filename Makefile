@@ -45,6 +45,10 @@ format: $(DEV) ## Format the code and apply safe lint fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: docs
+docs: $(DEV) ## Write the tables in docs/ that come from the code
+	@$(BIN)/python -m docs.generate
+
 .PHONY: setup
 setup: $(DEV) ## Create .venv with everything that users and developers need
 	@echo "$(VENV) is ready: $(BIN)/journeys --help"
@@ -52,7 +56,7 @@ setup: $(DEV) ## Create .venv with everything that users and developers need
 .PHONY: secrets
 secrets: ## Make the secrets that docker-compose.yml mounts, where they are missing
 	@chmod 700 $(SECRETS)
-	@for name in clickhouse__password pepper grafana_password; do \
+	@for name in clickhouse_password pepper grafana_password; do \
 		[ -s $(SECRETS)/$$name ] || { od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > $(SECRETS)/$$name; \
 		echo "wrote $(SECRETS)/$$name"; }; done
 	@chmod 644 $(SECRETS)/*

@@ -1,0 +1,134 @@
+"""Write the tables in docs/ that come from the code: `make docs`, or `python -m docs.generate`.
+
+A page marks the place with `<!-- generated: NAME -->` and `<!-- end generated -->`; what stands between is replaced.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from schemas.codec import schema_text
+from schemas.log import REASONS
+from schemas.touchpoint import TIME_FIELDS
+from schemas.vocabulary import CONTACT_KINDS, KINDS, NAMESPACES
+from streams.settings import Settings
+
+DOCS = Path(__file__).parent
+_BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
+
+
+def markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table with pipes in cells escaped, ending in a newline."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def type_words(node: Any) -> str:
+    """An Avro type in the words of a producer: `text`, `integer`, `UTC milliseconds`, `list of text`."""
+    match node:
+        case [*branches]:
+            return " or ".join(type_words(branch) for branch in branches if branch != "null")
+        case {"logicalType": "timestamp-millis"}:
+            return "UTC milliseconds"
+        case {"type": "array", "items": items}:
+            return f"list of {type_words(items)}"
+        case {"type": inner}:
+            return type_words(inner)
+        case _:
+            words = {"string": "text", "long": "integer", "int": "integer", "double": "number", "boolean": "yes or no"}
+            return words[node]
+
+
+def default_words(field: dict[str, Any]) -> str:
+    """What a field holds when a producer leaves it out."""
+    if "default" not in field:
+        return "**required**"
+    if field["default"] is None:
+        return "absent"
+    return f"`{json.dumps(field['default'])}`"
+
+
+def contract_fields() -> str:
+    """Every field of the touchpoint, from the Avro schema."""
+    fields = json.loads(schema_text("touchpoint.v1.avsc"))["fields"]
+    rows = [(f"`{field['name']}`", type_words(field["type"]), default_words(field), field["doc"]) for field in fields]
+    times = {field["name"] for field in fields if type_words(field["type"]) == "UTC milliseconds"}
+    if times != TIME_FIELDS:
+        raise ValueError(f"the contract's times are {sorted(times)}, the code's {sorted(TIME_FIELDS)}")
+    return markdown_table(("field", "type", "when left out", "meaning"), rows)
+
+
+def contract_kinds() -> str:
+    """Every verb that the product gives a meaning to, by its first word; verbs that begin a contact are marked."""
+    families: dict[str, list[str]] = {}
+    for kind in sorted(KINDS):
+        mark = " ←" if kind in CONTACT_KINDS else ""
+        families.setdefault(kind.split(".")[0], []).append(f"`{kind}`{mark}")
+    return markdown_table(("about", "verbs"), [(family, ", ".join(kinds)) for family, kinds in families.items()])
+
+
+def identity_namespaces() -> str:
+    """Identity namespaces in order of strength."""
+    return markdown_table(("namespace", "class"), [(f"`{name}`", kind.value) for name, kind in NAMESPACES.items()])
+
+
+def dead_letter_reasons() -> str:
+    """Every reason a record can be refused for, with what to do."""
+    return markdown_table(("reason", "meaning, and what to do"), [(f"`{key}`", text) for key, text in REASONS.items()])
+
+
+def settings() -> str:
+    """Every setting with its environment variable and default."""
+    return markdown_table(("variable", "default", "meaning"), list(_settings_rows(Settings, "JOURNEYS_")))
+
+
+def _settings_rows(model: type[BaseModel], prefix: str) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            rows += _settings_rows(type(default), f"{prefix}{name.upper()}__")
+            continue
+        if isinstance(default, SecretStr) or default is None or default == frozenset():
+            shown = "none"
+        else:
+            shown = f"`{default}`"
+        rows.append((f"`{prefix}{name.upper()}`", shown, field.description or ""))
+    return rows
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "contract-fields": contract_fields,
+    "contract-kinds": contract_kinds,
+    "identity-namespaces": identity_namespaces,
+    "dead-letter-reasons": dead_letter_reasons,
+    "settings": settings,
+}
+
+
+def regenerated(text: str) -> str:
+    """A page with its marked tables made anew.
+
+    Raises:
+        KeyError: a mark names a table that nobody makes.
+
+    """
+    return _BLOCK.sub(lambda block: f"{block[1]}\n{TABLES[block['name']]()}\n{block[3]}", text)
+
+
+def main() -> None:
+    """Rewrite every page whose tables have changed, and say which."""
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        new = regenerated(text)
+        if new != text:
+            page.write_text(new, encoding="utf-8")
+            print(f"wrote {page.name}")
+
+
+if __name__ == "__main__":
+    main()
