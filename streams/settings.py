@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 DEFAULT_DATA_DIR = Path(".journeys")
 #: Where `journeys up` writes the addresses of what it started.
 STACK_FILE = "stack.json"
+#: Where container engines mount secrets; a file named like a setting's variable sets it.
+SECRETS_DIR = Path("/run/secrets")
 
 
 class SettingsError(ValueError):
@@ -83,7 +90,13 @@ class FlushSettings(BaseModel):
 class Settings(BaseSettings):
     """Everything that can be set, with its effective value."""
 
-    model_config = SettingsConfigDict(env_prefix="JOURNEYS_", env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="JOURNEYS_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        secrets_dir=SECRETS_DIR,
+        secrets_dir_missing="ok",
+    )
 
     data_dir: Path = DEFAULT_DATA_DIR
     kafka: KafkaSettings = KafkaSettings()
@@ -102,6 +115,18 @@ class Settings(BaseSettings):
     blocked_identities: frozenset[str] = Field(frozenset(), description="Values that never identify anybody.")
     alert_max_age_days: float = Field(7.0, gt=0, description="Frictions older than this in event time alert nobody.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options, then the environment, then secret files, which know levels like the environment does."""
+        return init_settings, env_settings, NestedSecretsSettingsSource(file_secret_settings)
+
     def pepper(self) -> bytes:
         """Secret that keys the identity hashes.
 
@@ -118,7 +143,7 @@ class Settings(BaseSettings):
                 f"no pepper at {path} ({error.strerror}). `journeys up` makes one for the local stack; elsewhere put"
                 " at least 32 random characters into a file only you can read and name it with JOURNEYS_PEPPER_FILE"
             ) from None
-        if stat.S_IMODE(mode) & 0o077 and not str(path).startswith("/run/secrets/"):
+        if stat.S_IMODE(mode) & 0o077 and not path.is_relative_to(SECRETS_DIR):
             raise SettingsError(f"{path} can be read by others; run: chmod 600 {path}")
         if len(secret) < 32:
             raise SettingsError(f"the pepper in {path} has {len(secret)} bytes; at least 32 are needed")
