@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-import typer.main
 import yaml
 
-from streams.cli.main import app
+from docs.generate import settings
+from sinks.alerts.routing import load_routing
+from tests.support.command_line import problem_with
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -78,15 +78,7 @@ def test_images_are_pinned(name: str) -> None:
 
 @pytest.mark.parametrize(("service", "words"), journeys_commands())
 def test_every_command_exists_and_takes_its_options(service: str, words: list[str]) -> None:
-    command: click.Command = typer.main.get_command(app)
-    context = click.Context(command)
-    rest = list(words)
-    while isinstance(command, click.Group):
-        name = rest.pop(0)
-        found = command.get_command(context, name)
-        assert found is not None, f"{service}: `journeys {' '.join(words)}` does not exist"
-        command = found
-    command.make_parser(click.Context(command)).parse_args(rest)
+    assert problem_with(words) is None, service
 
 
 def test_secrets_are_files_and_every_one_is_used() -> None:
@@ -114,3 +106,22 @@ def test_an_own_container_can_write_nothing_and_gain_nothing(name: str) -> None:
 def test_a_stopping_worker_is_given_longer_than_it_needs() -> None:
     for name in OWN.keys() - ONE_SHOT:
         assert OWN[name]["stop_grace_period"] == "35s"
+
+
+def test_the_mounted_alert_routing_can_be_loaded() -> None:
+    routing = load_routing(ROOT / with_defaults(COMPOSE["configs"]["alert_routing"]["file"]))
+    assert list(routing.channels) == ["console"]
+
+
+def test_every_setting_in_the_environment_exists() -> None:
+    known = {row.split("`")[1] for row in settings().splitlines() if "`" in row}
+    for name, service in OWN.items():
+        for variable in service["environment"]:
+            assert variable in known, f"{name} sets {variable}, which is no setting"
+
+
+def test_secrets_that_set_settings_are_named_like_them() -> None:
+    known = {row.split("`")[1] for row in settings().splitlines() if "`" in row}
+    named = {secret for secret in COMPOSE["secrets"] if secret.startswith("journeys_")}
+    assert named
+    assert {secret.upper() for secret in named} <= known

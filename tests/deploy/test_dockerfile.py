@@ -52,9 +52,7 @@ def test_stop_signal_health_check_and_labels_are_set() -> None:
 
 
 def test_every_copied_path_passes_the_docker_ignore_file() -> None:
-    allowed = {
-        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
-    }
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for path in allowed:
         assert (ROOT / path).exists(), f".dockerignore lets {path} in, which does not exist"
     assert {"pyproject.toml", "README.md", "LICENSE", "streams", "schemas", "processors", "sinks"} <= allowed

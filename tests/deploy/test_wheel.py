@@ -22,7 +22,9 @@ def run(*command: str | Path, cwd: Path) -> str:
     # Where packages come from and what is cached belongs to the machine, not to the environment under test.
     environment |= {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_", "XDG_"))}
     environment.setdefault("UV_CACHE_DIR", str(Path.home() / ".cache/uv"))
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -52,7 +54,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv = folder / "venv"
     python = venv / "bin/python"
-    install = [uv(), "pip", "install", "--quiet", "--python", python]
+    install: list[str | Path] = [uv(), "pip", "install", "--quiet", "--python", python]
     run(uv(), "venv", "--quiet", "--python", sys.executable, venv, cwd=folder)
     run(*install, "--require-hashes", "-r", LOCKS / "runtime.lock", cwd=folder)
     run(*install, "--no-deps", wheel, cwd=folder)

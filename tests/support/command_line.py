@@ -1,0 +1,32 @@
+"""The commands of `journeys` as they are, to hold what files and pages say about them."""
+
+from typing import Any
+
+import typer.main
+from streams.cli.main import app
+
+
+def known_commands() -> dict[tuple[str, ...], set[str]]:
+    """Every command by its words, e.g. `("topics", "create")`, with the options it takes."""
+    found: dict[tuple[str, ...], set[str]] = {}
+
+    def walk(command: Any, words: tuple[str, ...]) -> None:
+        for name, inner in getattr(command, "commands", {}).items():
+            walk(inner, (*words, name))
+        if not hasattr(command, "commands"):
+            found[words] = {option for parameter in command.params for option in parameter.opts}
+
+    walk(typer.main.get_command(app), ())
+    return found
+
+
+def problem_with(words: list[str]) -> str | None:
+    """What is wrong with the words after `journeys`: the command does not exist, or not one of its options."""
+    known = known_commands()
+    line = f"journeys {' '.join(words)}"
+    path = next((tuple(words[:length]) for length in (2, 1) if tuple(words[:length]) in known), None)
+    if path is None:
+        return f"`{line}`: there is no such command"
+    options = {word.split("=")[0] for word in words if word.startswith("--")}
+    unknown = options - known[path] - {"--help"}
+    return f"`{line}`: no option {', '.join(sorted(unknown))}" if unknown else None
