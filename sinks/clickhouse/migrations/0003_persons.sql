@@ -1,0 +1,21 @@
+CREATE TABLE IF NOT EXISTS persons $on_cluster
+(
+    `tenant` LowCardinality(String) COMMENT 'The company or brand.',
+    `person_key` String COMMENT 'The person: smallest identity hash that belongs to them.',
+    `merged_into` String COMMENT 'The person_key that this one was merged into; empty when it stands for itself.',
+    `first_seen_at` DateTime64(3, 'UTC') COMMENT 'Event time of the first touchpoint, UTC.',
+    `last_seen_at` DateTime64(3, 'UTC') COMMENT 'Event time of the last touchpoint, UTC.',
+    `touchpoints` UInt32 COMMENT 'Number of distinct touchpoints.',
+    `contacts` UInt32 COMMENT 'Number of contacts: what the person began and expected an answer to.',
+    `sessions` UInt32 COMMENT 'Number of sessions.',
+    `journeys` UInt32 COMMENT 'Number of journeys.',
+    `frictions` UInt32 COMMENT 'Number of frictions found.',
+    `next_deadline` Nullable(DateTime64(3, 'UTC')) COMMENT 'When the passing of time alone may change what is said about the person, UTC; NULL for never.',
+    `partition` Int32 COMMENT 'Partition of the log whose worker owns the person.',
+    `version` UInt64 COMMENT 'Which row counts: the highest. Grows with every change; equal versions mean equal content.',
+    `is_deleted` UInt8 COMMENT '1 when this version withdraws the row.'
+)
+ENGINE = ${engine_prefix}ReplacingMergeTree(version, is_deleted)
+ORDER BY (tenant, person_key)
+SETTINGS non_replicated_deduplication_window = 1000
+COMMENT 'The humans behind identities. Older versions are possible: analysts read v_persons.'

@@ -1,0 +1,14 @@
+CREATE TABLE IF NOT EXISTS checkpoints $on_cluster
+(
+    `consumer_group` LowCardinality(String) COMMENT 'The consumer group that wrote it.',
+    `topic` LowCardinality(String) COMMENT 'The topic.',
+    `topic_incarnation` String COMMENT 'Which life of the topic: a topic deleted and made again counts offsets anew.',
+    `partition` Int32 COMMENT 'The partition.',
+    `next_offset` SimpleAggregateFunction(max, Int64) COMMENT 'Everything before this offset is in the tables or in the dead letters.',
+    `watermark` SimpleAggregateFunction(max, Nullable(DateTime64(3, 'UTC'))) COMMENT 'Event time before which nothing more was expected, UTC; NULL before the first event.',
+    `written_at` SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When it was last written, UTC.'
+)
+ENGINE = ${engine_prefix}AggregatingMergeTree
+ORDER BY (consumer_group, topic, topic_incarnation, partition)
+SETTINGS non_replicated_deduplication_window = 1000
+COMMENT 'How far each partition is durable. The maximum of each column counts, so that repeats and stale writers cannot set it back.'

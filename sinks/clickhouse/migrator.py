@@ -1,0 +1,224 @@
+"""Brings the schema of a ClickHouse to the version of this code: numbered files, forward only.
+
+Every statement may be repeated without harm, so a migration that somebody began and never finished is simply applied
+again. The record of it keeps two migrators from treading on each other, and refuses files that changed afterwards.
+"""
+
+import hashlib
+import os
+import re
+import socket
+import string
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from typing import NamedTuple
+
+from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
+
+from sinks.clickhouse.address import ClickHouseAddress
+from sinks.clickhouse.connection import connect
+from sinks.clickhouse.errors import ANSWER_ERRORS, understood
+from sinks.clickhouse.tables import SCHEMA_MIGRATIONS
+
+IN_PROGRESS = "in_progress"
+COMPLETED = "completed"
+
+#: How long a migration under way elsewhere is waited for before it counts as abandoned; a statement takes seconds.
+PATIENCE_S = 60.0
+_POLL_S = 0.2
+_FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_CLUSTER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class MigrationError(Exception):
+    """The schema cannot be brought to this version; the message says which file, why, and what to do."""
+
+
+class Migration(NamedTuple):
+    """One change of the schema: a file with one statement, which may be repeated without harm."""
+
+    number: int
+    name: str
+    statement: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file, hexadecimal."""
+        return hashlib.sha256(self.statement.encode()).hexdigest()
+
+    def rendered(self, cluster: str | None) -> str:
+        """The statement for one node, or for all nodes of a cluster with replicated tables."""
+        return string.Template(self.statement).substitute(
+            on_cluster=f"ON CLUSTER `{cluster}`" if cluster else "",
+            engine_prefix="Replicated" if cluster else "",
+        )
+
+
+class _Record(NamedTuple):
+    name: str
+    checksum: str
+    state: str
+    host: str
+    process_id: int
+    recorded_at: int
+
+    @property
+    def applier(self) -> str:
+        return f"process {self.process_id} on {self.host}"
+
+    def is_from_a_dead_process(self) -> bool:
+        """Whether whoever began it is certainly gone; one on another host may always live."""
+        if self.host != socket.gethostname():
+            return False
+        if self.process_id == os.getpid():
+            return True
+        try:
+            os.kill(self.process_id, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+
+
+def shipped_migrations() -> list[Migration]:
+    """Migrations of this version in order.
+
+    Raises:
+        MigrationError: a file's name is malformed, or a number is missing or taken twice.
+
+    """
+    migrations = []
+    folder = files("sinks.clickhouse").joinpath("migrations")
+    for file in sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name):
+        match = _FILE_NAME.fullmatch(file.name)
+        if match is None:
+            raise MigrationError(f"{file.name}: a migration is named like 0001_what.sql")
+        migrations.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
+    numbers = [migration.number for migration in migrations]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise MigrationError(f"migrations must be numbered 1, 2, 3 and so on, found {numbers}")
+    return migrations
+
+
+def migrate(
+    address: ClickHouseAddress,
+    *,
+    cluster: str | None = None,
+    patience_s: float = PATIENCE_S,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[str]:
+    """Create the database when it is missing, apply what is not applied yet, and return the names of those files.
+
+    `cluster` makes tables replicated on that cluster. `tell` receives a sentence when there is something to wait for
+    or to repeat. Safe to call from several processes at once.
+
+    Raises:
+        MigrationError: an applied file has changed, the database is newer than this version, or a statement failed.
+        StoreUnavailable: ClickHouse cannot answer now.
+        SchemaMismatch: the user may not do this.
+
+    """
+    if cluster is not None and not _CLUSTER_NAME.fullmatch(cluster):
+        raise MigrationError(f"cluster {cluster!r} is not a plain name of letters, digits, dashes and underscores")
+    migrations = shipped_migrations()
+    _create_database(address, cluster)
+    client = connect(address)
+    try:
+        # The first file makes the table of records, so it cannot look itself up.
+        client.execute(migrations[0].rendered(cluster))
+        run = _Run(client, cluster, patience_s, tell)
+        return [migration.name for migration in migrations if run.apply(migration, migrations)]
+    except ANSWER_ERRORS as error:
+        raise understood(error, f"migrating {address}") from error
+    finally:
+        client.disconnect()
+
+
+def _create_database(address: ClickHouseAddress, cluster: str | None) -> None:
+    client = connect(address, database="default")
+    try:
+        on_cluster = f" ON CLUSTER `{cluster}`" if cluster else ""
+        client.execute(f"CREATE DATABASE IF NOT EXISTS `{address.database}`{on_cluster}")
+    except ANSWER_ERRORS as error:
+        raise understood(error, f"creating the database of {address}") from error
+    finally:
+        client.disconnect()
+
+
+class _Run:
+    """One migrator at work."""
+
+    def __init__(self, client: Client, cluster: str | None, patience_s: float, tell: Callable[[str], None]) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._patience_s = patience_s
+        self._tell = tell
+
+    def apply(self, migration: Migration, known: list[Migration]) -> bool:
+        """Apply a migration unless it is; return whether this call did."""
+        record = self._records(known).get(migration.number)
+        if record is not None and record.state == IN_PROGRESS:
+            record = self._awaited(migration, record, known)
+        if record is not None and record.state == COMPLETED:
+            if record.checksum != migration.checksum:
+                raise MigrationError(
+                    f"{migration.name} was applied by {record.applier} and has changed since: restore the file, and put"
+                    " the change into a new migration"
+                )
+            return False
+        self._record(migration, IN_PROGRESS)
+        try:
+            self._client.execute(migration.rendered(self._cluster))
+        except ServerException as error:
+            problem = understood(error, migration.name)
+            raise MigrationError(f"{problem}. Nothing after it was applied; it is tried again next time") from error
+        self._record(migration, COMPLETED)
+        return True
+
+    def _awaited(self, migration: Migration, record: _Record, known: list[Migration]) -> _Record | None:
+        """Record once whoever began it has finished; the same record when it is to be repeated."""
+        deadline = record.recorded_at / 1000 + self._patience_s
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record.recorded_at / 1000))
+        begun = f"{migration.name} was begun by {record.applier} at {since}"
+        has_told = False
+        while record.state == IN_PROGRESS:
+            if record.is_from_a_dead_process() or time.time() >= deadline:
+                self._tell(f"{begun} and never finished; applying it again, which does no harm")
+                return None
+            if not has_told:
+                self._tell(f"{begun}; waiting up to {self._patience_s:.0f} s for it")
+                has_told = True
+            time.sleep(_POLL_S)
+            record = self._records(known)[migration.number]
+        return record
+
+    def _records(self, known: list[Migration]) -> dict[int, _Record]:
+        rows = self._client.execute(
+            "SELECT number, name, checksum, state, host, process_id, toUnixTimestamp64Milli(recorded_at)"
+            " FROM schema_migrations FINAL ORDER BY number"
+        )
+        records = {number: _Record(*rest) for number, *rest in rows}
+        for number, record in records.items():
+            if number > len(known):
+                raise MigrationError(
+                    f"the database is newer than this version: {record.name} was applied by {record.applier}."
+                    " Install the version that did it, or a later one"
+                )
+        return records
+
+    def _record(self, migration: Migration, state: str) -> None:
+        row = (
+            migration.number,
+            migration.name,
+            migration.checksum,
+            state,
+            socket.gethostname(),
+            os.getpid(),
+            time.time_ns() // 1_000_000,
+            {IN_PROGRESS: 1, COMPLETED: 2}[state],
+        )
+        names = ", ".join(SCHEMA_MIGRATIONS.column_names)
+        self._client.execute(f"INSERT INTO schema_migrations ({names}) VALUES", [row])  # our own names

@@ -1,0 +1,201 @@
+"""Reads back what a worker needs: touchpoints, what is published, deadlines, checkpoints, alerts, dead letters."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
+from sinks.clickhouse.address import ClickHouseAddress
+from sinks.clickhouse.connection import connect
+from sinks.clickhouse.errors import ANSWER_ERRORS, understood
+from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Deadline
+from sinks.clickhouse.rows import ADMISSION_FIELDS
+from sinks.clickhouse.tables import ALERTS, DEAD_LETTERS, FACTS, TOUCHPOINTS, Column, Table
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+#: Keys in one statement: 36 characters each, and ClickHouse takes 256 KiB.
+_KEYS_PER_QUERY: Final = 5_000
+
+#: Versions of what is published and not withdrawn: person_key -> kind of fact -> id -> version.
+PublishedVersions = dict[str, dict[str, dict[str, int]]]
+
+
+class Reader:
+    """One connection of one thread that reads.
+
+    Every method raises `StoreUnavailable` when ClickHouse cannot answer now (try again), and `SchemaMismatch` when
+    tables or permissions are not what the code expects (stop).
+    """
+
+    def __init__(self, address: ClickHouseAddress) -> None:
+        self._address = address
+        self._client = connect(address)
+
+    def load_touchpoints(self, identity_hashes: Iterable[str]) -> dict[str, list[AppliedTouchpoint]]:
+        """Touchpoints by the identity that owns them, each once, in the order in which they happened.
+
+        Asks without FINAL; of several copies the one that entered the log first is taken, as FINAL would. Every hash
+        asked for has an entry.
+        """
+        found: dict[str, dict[TouchpointKey, AppliedTouchpoint]] = {hash_: {} for hash_ in identity_hashes}
+        sql = f"SELECT {_TOUCHPOINT_SELECTION} FROM touchpoints WHERE identity_hash IN %(keys)s"  # noqa: S608
+        for keys in _parts(found):
+            for applied in _touchpoints(self._columns(sql, {"keys": keys}, "reading touchpoints")):
+                copies = found[applied.identity_hash]
+                seen = copies.get(applied.key)
+                if seen is None or _log_order(applied) < _log_order(seen):
+                    copies[applied.key] = applied
+        return {hash_: sorted(copies.values(), key=lambda applied: applied.order) for hash_, copies in found.items()}
+
+    def load_published(self, person_keys: Iterable[str]) -> PublishedVersions:
+        """What is published of persons and not withdrawn, as versions by id.
+
+        The kinds are the keys of `tables.FACTS`. Every person asked for has an entry, and in it every kind.
+        """
+        found: PublishedVersions = {key: {kind: {} for kind in FACTS} for key in person_keys}
+        for kind, (table, id_column) in FACTS.items():
+            sql = (
+                f"SELECT person_key, {id_column}, version FROM {table.name} FINAL"  # noqa: S608  # our own names
+                " WHERE person_key IN %(keys)s AND is_deleted = 0"
+            )
+            for keys in _parts(found):
+                columns = self._columns(sql, {"keys": keys}, f"reading {table.name}")
+                for person_key, id_, version in zip(*columns, strict=True):
+                    found[person_key][kind][id_] = version
+        return found
+
+    def load_person_versions(self, person_keys: Iterable[str]) -> dict[str, int]:
+        """Versions of the persons that are published and not withdrawn."""
+        found: dict[str, int] = {}
+        sql = "SELECT person_key, version FROM persons FINAL WHERE person_key IN %(keys)s AND is_deleted = 0"
+        for keys in _parts(dict.fromkeys(person_keys)):
+            found.update(zip(*self._columns(sql, {"keys": keys}, "reading persons") or ((), ()), strict=True))
+        return found
+
+    def load_deadlines(self, partition: int) -> list[Deadline]:
+        """Open deadlines of the persons that a partition owns, earliest first."""
+        columns = self._columns(
+            "SELECT toUnixTimestamp64Milli(next_deadline), tenant, person_key FROM persons FINAL"
+            " WHERE partition = %(partition)s AND next_deadline IS NOT NULL AND is_deleted = 0"
+            " ORDER BY next_deadline, tenant, person_key",
+            {"partition": partition},
+            "reading deadlines",
+        )
+        return [Deadline(*row) for row in zip(*columns, strict=True)]
+
+    def load_checkpoints(self, consumer_group: str) -> list[Checkpoint]:
+        """Checkpoints of a consumer group over all topics and their incarnations."""
+        columns = self._columns(
+            "SELECT consumer_group, topic, topic_incarnation, partition, max(next_offset),"
+            " toUnixTimestamp64Milli(max(watermark)), toUnixTimestamp64Milli(max(written_at))"
+            " FROM checkpoints WHERE consumer_group = %(group)s"
+            " GROUP BY consumer_group, topic, topic_incarnation, partition ORDER BY ALL",
+            {"group": consumer_group},
+            "reading checkpoints",
+        )
+        return [
+            Checkpoint(**dict(zip(Checkpoint.__struct_fields__, row, strict=True)))
+            for row in zip(*columns, strict=True)
+        ]
+
+    def load_alerts(self, friction_ids: Iterable[str]) -> list[AlertRecord]:
+        """Entries of the alert ledger for these frictions, retractions included."""
+        records: list[AlertRecord] = []
+        sql = f"SELECT {_selection(ALERTS.columns)} FROM alerts FINAL WHERE friction_id IN %(keys)s"  # noqa: S608
+        for keys in _parts(dict.fromkeys(friction_ids)):
+            records += _structs(AlertRecord, ALERTS, self._columns(sql, {"keys": keys}, "reading alerts"))
+        return records
+
+    def list_dead_letters(
+        self,
+        *,
+        reason: str | None = None,
+        state: str | None = "open",
+        since: int = 0,
+        limit: int = 100,
+    ) -> list[DeadLetterRecord]:
+        """Dead letters, newest first: of one reason or any, in one state or any, recorded from `since` (UTC ms) on."""
+        return self._dead_letters(
+            "(%(reason)s = '' OR reason = %(reason)s) AND (%(state)s = '' OR state = %(state)s)"
+            " AND recorded_at >= fromUnixTimestamp64Milli(%(since)s)"
+            " ORDER BY recorded_at DESC, topic, partition, offset LIMIT %(limit)s",
+            {"reason": reason or "", "state": state or "", "since": since, "limit": limit},
+        )
+
+    def find_dead_letters(self, topic: str, partition: int, offset: int) -> list[DeadLetterRecord]:
+        """Dead letters of one place in the log: one for each incarnation of the topic that had one there."""
+        return self._dead_letters(
+            "topic = %(topic)s AND partition = %(partition)s AND offset = %(offset)s ORDER BY recorded_at DESC",
+            {"topic": topic, "partition": partition, "offset": offset},
+        )
+
+    def close(self) -> None:
+        """Close the connection; a later question opens it again."""
+        self._client.disconnect()
+
+    def _dead_letters(self, condition: str, parameters: dict[str, object]) -> list[DeadLetterRecord]:
+        sql = f"SELECT {_selection(DEAD_LETTERS.columns)} FROM dead_letters FINAL WHERE {condition}"  # noqa: S608
+        columns = self._columns(sql, parameters, "reading dead letters")
+        return _structs(DeadLetterRecord, DEAD_LETTERS, columns)
+
+    def _columns(self, sql: str, parameters: dict[str, object], action: str) -> list[Sequence[Any]]:
+        try:
+            columns: list[Sequence[Any]] = self._client.execute(sql, parameters, columnar=True)
+        except ANSWER_ERRORS as error:
+            self._client.disconnect()
+            raise understood(error, f"{action} from {self._address}") from error
+        return columns
+
+
+def _parts(keys: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    all_keys = tuple(keys)
+    for start in range(0, len(all_keys), _KEYS_PER_QUERY):
+        yield all_keys[start : start + _KEYS_PER_QUERY]
+
+
+def _selection(columns: Iterable[Column]) -> str:
+    # Times travel as integers: the driver's datetimes are slow, and go through floating point.
+    return ", ".join(
+        f"toUnixTimestamp64Milli(`{column.name}`)" if column.is_time else f"`{column.name}`" for column in columns
+    )
+
+
+def _decoders(struct: type[msgspec.Struct]) -> dict[str, Callable[[Sequence[Any]], Sequence[Any]]]:
+    """How columns become values of the struct's fields, where they are not already."""
+    decoders: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {}
+    for field in msgspec.structs.fields(struct):
+        if field.type == str | None:
+            decoders[field.name] = lambda column: [value or None for value in column]
+        elif field.type == tuple[str, ...]:
+            decoders[field.name] = lambda column: [tuple(value) for value in column]
+    return decoders
+
+
+def _structs(struct: type[_S], table: Table, columns: list[Sequence[Any]]) -> list[_S]:
+    names = table.column_names
+    decoders = _decoders(struct)
+    decoded = [
+        decoders[name](column) if name in decoders else column for name, column in zip(names, columns, strict=False)
+    ]
+    return [struct(**dict(zip(names, row, strict=True))) for row in zip(*decoded, strict=True)]
+
+
+_COLUMNS = {column.name: column for column in TOUCHPOINTS.columns}
+_TOUCHPOINT_SELECTION: Final = _selection(_COLUMNS[name] for name in (*TOUCHPOINT_FIELDS, *ADMISSION_FIELDS))
+_TOUCHPOINT_DECODERS: Final = _decoders(Touchpoint)
+
+
+def _touchpoints(columns: list[Sequence[Any]]) -> Iterator[AppliedTouchpoint]:
+    contract = [
+        _TOUCHPOINT_DECODERS[name](column) if name in _TOUCHPOINT_DECODERS else column
+        for name, column in zip(TOUCHPOINT_FIELDS, columns, strict=False)
+    ]
+    admission = columns[len(TOUCHPOINT_FIELDS) :]
+    for values, admitted in zip(zip(*contract, strict=True), zip(*admission, strict=True), strict=True):
+        yield AppliedTouchpoint(Touchpoint(**dict(zip(TOUCHPOINT_FIELDS, values, strict=True))), *admitted)
+
+
+def _log_order(applied: AppliedTouchpoint) -> tuple[int, int]:
+    return (applied.ingestion_time, applied.origin_offset)

@@ -1,0 +1,45 @@
+"""Holds the schema of a running ClickHouse against the one that the code expects."""
+
+from sinks.clickhouse.address import ClickHouseAddress
+from sinks.clickhouse.connection import connect
+from sinks.clickhouse.errors import ANSWER_ERRORS, understood
+from sinks.clickhouse.tables import TABLES, VIEWS
+
+
+def schema_differences(address: ClickHouseAddress) -> list[str]:
+    """What differs between the live schema and `tables.py`, as `table: what` lines; empty when nothing does.
+
+    Tables and columns that the code does not know are no difference: a newer version may have added them.
+
+    Raises:
+        StoreUnavailable: ClickHouse cannot answer now.
+        SchemaMismatch: the user may not look, or the database is missing.
+
+    """
+    client = connect(address)
+    try:
+        found = client.execute(
+            "SELECT table, name, type FROM system.columns WHERE database = %(database)s ORDER BY table, position",
+            {"database": address.database},
+        )
+    except ANSWER_ERRORS as error:
+        raise understood(error, f"reading the schema of {address}") from error
+    finally:
+        client.disconnect()
+    live: dict[str, dict[str, str]] = {}
+    for table, column, type_ in found:
+        live.setdefault(table, {})[column] = type_
+    differences = [f"{view}: the view is missing" for view in VIEWS if view not in live]
+    for table in TABLES:
+        columns = live.get(table.name)
+        if columns is None:
+            differences.append(f"{table.name}: the table is missing")
+            continue
+        for column in table.columns:
+            if column.name not in columns:
+                differences.append(f"{table.name}: column {column.name} is missing")
+            elif columns[column.name] != column.type:
+                differences.append(
+                    f"{table.name}: column {column.name} is {columns[column.name]}, expected {column.type}"
+                )
+    return differences

@@ -1,0 +1,321 @@
+"""Tables and views as the code expects them; a test and `schema_check` hold the live schema against this."""
+
+import msgspec
+
+_TEXT = "String"
+_WORD = "LowCardinality(String)"
+_TIME = "DateTime64(3, 'UTC')"
+_TIME_OR_NULL = f"Nullable({_TIME})"
+_COUNT = "UInt32"
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column's name and its type, spelled as `system.columns` spells it."""
+
+    name: str
+    type: str
+
+    @property
+    def is_time(self) -> bool:
+        """Whether it holds a moment; such values are UTC milliseconds on our side."""
+        return _TIME in self.type
+
+    @property
+    def default(self) -> object:
+        """Value for "nothing known" in this column."""
+        if "Nullable" in self.type:
+            return None
+        if self.type.startswith("Array"):
+            return ()
+        if self.type in {_TEXT, _WORD}:
+            return ""
+        return False if self.type == "Bool" else 0
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table: its name and its columns in order."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns in order."""
+        return tuple(column.name for column in self.columns)
+
+
+def _table(name: str, /, **types: str) -> Table:
+    return Table(name, tuple(Column(column, type_) for column, type_ in types.items()))
+
+
+#: One row per touchpoint of the contract, with the contract's names; optional text that is absent is ''.
+TOUCHPOINTS = _table(
+    "touchpoints",
+    tenant=_WORD,
+    source=_WORD,
+    id=_TEXT,
+    kind=_WORD,
+    event_time=_TIME,
+    end_time=_TIME,
+    identity_hash=_TEXT,
+    identities="Array(String)",
+    occurred_at=_TIME,
+    ended_at=_TIME_OR_NULL,
+    sent_at=_TIME_OR_NULL,
+    received_at=_TIME_OR_NULL,
+    ingestion_time=_TIME,
+    is_time_corrected="Bool",
+    schema_version="Int32",
+    traceparent=_TEXT,
+    probe="Bool",
+    backfill="Bool",
+    staff="Bool",
+    actor=_WORD,
+    actor_id=_TEXT,
+    team=_WORD,
+    unit=_WORD,
+    channel=_WORD,
+    channel_detail=_WORD,
+    touchpoint=_TEXT,
+    direction=_WORD,
+    locale=_WORD,
+    timezone=_WORD,
+    topic=_WORD,
+    reason=_WORD,
+    outcome=_WORD,
+    urgency=_WORD,
+    score="Nullable(Float64)",
+    text_ref=_TEXT,
+    objects="Array(String)",
+    thread_id=_TEXT,
+    reply_to=_TEXT,
+    caused_by=_TEXT,
+    wait_ms="Nullable(Int64)",
+    active_ms="Nullable(Int64)",
+    fields_required="Nullable(Int64)",
+    fields_filled="Nullable(Int64)",
+    errors="Nullable(Int64)",
+    items_requested="Array(String)",
+    items_provided="Array(String)",
+    redirect_to=_WORD,
+    redirect_ref=_TEXT,
+    context_carried="Nullable(Bool)",
+    from_team=_WORD,
+    to_team=_WORD,
+    warm="Nullable(Bool)",
+    promise_id=_TEXT,
+    promise_due=_TIME_OR_NULL,
+    message_class=_WORD,
+    campaign=_WORD,
+    amount="Nullable(Float64)",
+    currency=_WORD,
+    survey_type=_WORD,
+    basis=_WORD,
+    purposes="Array(LowCardinality(String))",
+    retention_class=_WORD,
+    ext=_TEXT,
+    origin_topic=_WORD,
+    origin_partition="Int32",
+    origin_offset="Int64",
+    schema_id="UInt32",
+    ingest_version="UInt64",
+)
+
+PERSONS = _table(
+    "persons",
+    tenant=_WORD,
+    person_key=_TEXT,
+    merged_into=_TEXT,
+    first_seen_at=_TIME,
+    last_seen_at=_TIME,
+    touchpoints=_COUNT,
+    contacts=_COUNT,
+    sessions=_COUNT,
+    journeys=_COUNT,
+    frictions=_COUNT,
+    next_deadline=_TIME_OR_NULL,
+    partition="Int32",
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
+SESSIONS = _table(
+    "sessions",
+    tenant=_WORD,
+    session_id=_TEXT,
+    person_key=_TEXT,
+    started_at=_TIME,
+    ended_at=_TIME,
+    touches=_COUNT,
+    channels="Array(LowCardinality(String))",
+    first_touchpoint=_TEXT,
+    last_touchpoint=_TEXT,
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
+JOURNEYS = _table(
+    "journeys",
+    tenant=_WORD,
+    journey_id=_TEXT,
+    person_key=_TEXT,
+    status=_WORD,
+    opened_at=_TIME,
+    last_event_at=_TIME,
+    closed_at=_TIME_OR_NULL,
+    topic=_WORD,
+    channels="Array(LowCardinality(String))",
+    first_channel=_WORD,
+    last_channel=_WORD,
+    touches=_COUNT,
+    contacts=_COUNT,
+    handoffs=_COUNT,
+    redirects=_COUNT,
+    wait_minutes="Float64",
+    effort_minutes="Float64",
+    outcome=_WORD,
+    objects="Array(String)",
+    open_promises=_COUNT,
+    touchpoint_keys="Array(String)",
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
+FRICTIONS = _table(
+    "frictions",
+    tenant=_WORD,
+    friction_id=_TEXT,
+    rule_id=_WORD,
+    rule_version=_COUNT,
+    variant=_WORD,
+    status=_WORD,
+    severity="UInt8",
+    person_key=_TEXT,
+    journey_id=_TEXT,
+    anchor_at=_TIME,
+    opened_at=_TIME,
+    from_channel=_WORD,
+    to_channel=_WORD,
+    team=_WORD,
+    topic=_WORD,
+    minutes="Float64",
+    evidence=_TEXT,
+    sentence_en=_TEXT,
+    sentence_de=_TEXT,
+    is_alertable="Bool",
+    silenced_by=_WORD,
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
+EFFORT_POSTINGS = _table(
+    "effort_postings",
+    tenant=_WORD,
+    posting_id=_TEXT,
+    person_key=_TEXT,
+    journey_id=_TEXT,
+    friction_id=_TEXT,
+    kind=_WORD,
+    minutes="Float64",
+    is_measured="Bool",
+    team=_WORD,
+    voucher=_TEXT,
+    posted_at=_TIME,
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
+CHECKPOINTS = _table(
+    "checkpoints",
+    consumer_group=_WORD,
+    topic=_WORD,
+    topic_incarnation=_TEXT,
+    partition="Int32",
+    next_offset="SimpleAggregateFunction(max, Int64)",
+    watermark=f"SimpleAggregateFunction(max, {_TIME_OR_NULL})",
+    written_at=f"SimpleAggregateFunction(max, {_TIME})",
+)
+
+DEAD_LETTERS = _table(
+    "dead_letters",
+    topic=_WORD,
+    topic_incarnation=_TEXT,
+    partition="Int32",
+    offset="Int64",
+    appended_at=_TIME,
+    stage=_WORD,
+    reason=_WORD,
+    field=_WORD,
+    detail=_TEXT,
+    raw_bytes="Nullable(UInt64)",
+    raw_sha256=_TEXT,
+    key_hash=_TEXT,
+    code_version=_WORD,
+    recorded_at=_TIME,
+    dead_topic=_WORD,
+    dead_partition="Int32",
+    dead_offset="Int64",
+    state=_WORD,
+    version="UInt64",
+)
+
+ALERTS = _table(
+    "alerts",
+    tenant=_WORD,
+    friction_id=_TEXT,
+    channel=_WORD,
+    state=_WORD,
+    attempts=_COUNT,
+    reason=_TEXT,
+    rule_id=_WORD,
+    team=_WORD,
+    severity="UInt8",
+    recorded_at=_TIME,
+    version="UInt64",
+)
+
+SCHEMA_MIGRATIONS = _table(
+    "schema_migrations",
+    number=_COUNT,
+    name=_TEXT,
+    checksum=_TEXT,
+    state=_WORD,
+    host=_TEXT,
+    process_id=_COUNT,
+    recorded_at=_TIME,
+    version="UInt8",
+)
+
+TABLES: tuple[Table, ...] = (
+    TOUCHPOINTS,
+    PERSONS,
+    SESSIONS,
+    JOURNEYS,
+    FRICTIONS,
+    EFFORT_POSTINGS,
+    CHECKPOINTS,
+    DEAD_LETTERS,
+    ALERTS,
+    SCHEMA_MIGRATIONS,
+)
+
+#: What the core says about persons: kind of fact -> its table and the column of its id.
+FACTS: dict[str, tuple[Table, str]] = {
+    "session": (SESSIONS, "session_id"),
+    "journey": (JOURNEYS, "journey_id"),
+    "friction": (FRICTIONS, "friction_id"),
+    "effort_posting": (EFFORT_POSTINGS, "posting_id"),
+    "person": (PERSONS, "person_key"),
+}
+
+#: What analysts read: always right, since repeated and withdrawn rows are gone from it.
+VIEWS: tuple[str, ...] = (
+    "v_touchpoints",
+    "v_persons",
+    "v_sessions",
+    "v_journeys",
+    "v_frictions",
+    "v_effort_postings",
+    "v_dead_letters",
+    "v_alerts",
+)
