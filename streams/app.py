@@ -1,6 +1,7 @@
 """The only module that builds Faust apps. One app per agent: each is a consumer group of its own."""
 
 import ssl
+import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -62,7 +63,7 @@ def build_app(settings: Settings, agent: str) -> faust.App:
         producer_threaded=False,
         producer_acks=-1,
         store="memory://",
-        datadir=str(settings.data_dir / "faust" / agent),
+        datadir=tempfile.gettempdir(),  # Faust insists on a folder; without tables nothing is kept in it
         web_enabled=False,
         worker_redirect_stdouts=False,
         autodiscover=False,

@@ -92,9 +92,7 @@ class ReliableProducer:
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
-                acks="all", enable_idempotence=True, max_batch_size=512 * 1024, **aiokafka_options(self._kafka)
-            )
+            producer = AIOKafkaProducer(acks="all", max_batch_size=512 * 1024, **aiokafka_options(self._kafka))
             try:
                 await producer.start()
             except BaseException:

@@ -4,7 +4,7 @@ Stateless but for how far event time has come per raw partition, which it tells 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from processors.admission import AdmissionSettings, Refusal, admit
 from schemas.codec import Undecodable, decode
@@ -14,7 +14,7 @@ from schemas.touchpoint import AppliedTouchpoint
 from streams.broker import Outgoing
 from streams.headers import TICK_HEADERS, dead_letter_headers, origin_headers
 from streams.topics import DEAD, KEYED
-from streams.transport import Chunk, Record
+from streams.transport import Record
 from streams.version import CODE_VERSION
 
 
@@ -96,11 +96,11 @@ class Intake:
             for partition in partitions
         }
 
-    def forward(self, chunk: Chunk) -> list[Outgoing]:
-        """Records to send for a chunk of one raw partition, in its order."""
+    def forward(self, records: Sequence[Record]) -> list[Outgoing]:
+        """Records to send for records of one raw partition, in their order."""
         outgoing = []
         newest: int | None = None
-        for record in chunk:
+        for record in records:
             position = Position(record.topic, record.partition, record.offset)
             result = read_record(record, position, self._pepper, self._admission)
             if isinstance(result, DeadLetter):
@@ -117,7 +117,7 @@ class Intake:
                     origin_headers(position),
                 )
             )
-        self._note(chunk[-1].partition, newest)
+        self._note(records[-1].partition, newest)
         return outgoing
 
     def _note(self, partition: int, newest: int | None) -> None:

@@ -6,7 +6,7 @@ acknowledged is a contiguous prefix of the partition and gaps need no bookkeepin
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from aiokafka import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
@@ -14,17 +14,34 @@ from faust.types import TP, ConsumerMessage
 from faust.types.tuples import Message
 
 Record = ConsumerRecord
-#: Records of one partition in offset order, never empty.
-Chunk = Sequence[ConsumerRecord]
+
+
+class Chunk(NamedTuple):
+    """Records of one partition in offset order, never empty, and the assignment in which they were fetched.
+
+    Partitions are handed out anew at every rebalance; what was fetched under an older assignment is fetched again
+    and must be dropped.
+    """
+
+    assignment: int
+    records: Sequence[ConsumerRecord]
 
 
 class ChunkConsumer(driver.Consumer):
     """Consumer whose messages are chunks."""
 
+    #: Number of the current assignment of partitions.
+    assignment_number = 0
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Begin a new assignment before anybody is told that the old one ended."""
+        self.assignment_number += 1
+        await super().on_partitions_revoked(revoked)
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Fetch, and yield one message per partition that has records."""
         fetched, active = await self._wait_next_records(timeout)
-        generation = self.app.consumer_generation_id
+        assignment = self.assignment_number
         if fetched is None or self.should_stop:
             return
         if not self.flow_active:
@@ -32,14 +49,14 @@ class ChunkConsumer(driver.Consumer):
             return
         for tp, records in fetched.items():
             # While a message is handed over a rebalance may begin, which the type checker cannot know.
-            if not self.flow_active or self.app.consumer_generation_id != generation:  # type: ignore[redundant-expr]
+            if not self.flow_active or self.assignment_number != assignment:  # type: ignore[redundant-expr]
                 # What is dropped here is fetched again: a rebalance ends with a seek to the committed offsets.
                 break
             if records and (active is None or tp in active or tp in self._buffered_partitions):
-                yield tp, self._chunk_message(tp, records)
+                yield tp, self._chunk_message(tp, Chunk(assignment, records))
 
-    def _chunk_message(self, tp: TP, records: Chunk) -> ConsumerMessage:
-        last = records[-1]
+    def _chunk_message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
+        last = chunk.records[-1]
         return ConsumerMessage(
             last.topic,
             last.partition,
@@ -48,10 +65,10 @@ class ChunkConsumer(driver.Consumer):
             last.timestamp_type,
             [],
             None,
-            cast("Any", records),
+            cast("Any", chunk),
             None,
             0,
-            sum(record.serialized_value_size or 0 for record in records),
+            sum(record.serialized_value_size or 0 for record in chunk.records),
             tp,
             generation_id=self.app.consumer_generation_id,
         )

@@ -1,0 +1,90 @@
+"""The dead-letters agent: notes in ClickHouse what the dead-letter topic holds, so people can see and replay it."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+
+from schemas.log import DeadLetter, Position
+from sinks.clickhouse.records import DeadLetterRecord
+from sinks.clickhouse.rows import dead_letter_block
+from streams.agent import Delivery
+from streams.settings import Settings
+from streams.store import Store, clickhouse_address, refuse_nothing
+from streams.topics import DEAD
+from streams.transport import Record
+from streams.version import CODE_VERSION
+
+
+def read_dead_letter(record: Record) -> tuple[DeadLetter, Mapping[str, str]]:
+    """Dead letter from a record of the dead-letter topic, and its headers as text."""
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    position = Position(headers.get("topic", ""), _number(headers.get("partition")), _number(headers.get("offset")))
+    letter = DeadLetter(
+        stage=headers.get("stage", "unknown"),
+        reason=headers.get("reason", "unknown"),
+        field=headers.get("field") or None,
+        detail=headers.get("detail", ""),
+        raw=record.value,
+        key=record.key or None,
+        position=position,
+        timestamp=_number(headers.get("timestamp")) if "timestamp" in headers else record.timestamp,
+    )
+    return letter, headers
+
+
+def _number(text: str | None) -> int:
+    try:
+        return int(text or "")
+    except ValueError:
+        return -1
+
+
+class DeadLettersAgent:
+    """Reads `touchpoints.dead`, writes the table `dead_letters` (without payloads)."""
+
+    name = "dead-letters"
+    topic = DEAD
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = Store(clickhouse_address(settings.clickhouse))
+        self._pepper = b""
+
+    async def start(self) -> None:
+        """Read the secret that hides record keys."""
+        self._pepper = self._settings.pepper()
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Nothing to prepare."""
+
+    async def revoked(self) -> None:
+        """Nothing is held between chunks."""
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Note the dead letters; a repeated one is the same row."""
+        block = dead_letter_block(
+            [self._record(record) for record in delivery.records],
+            token_prefix=f"{DEAD}:{delivery.partition}:{delivery.next_offset}",
+        )
+        refuse_nothing(block.table, await self._store.insert(block))
+        await delivery.acknowledge()
+
+    def _record(self, record: Record) -> DeadLetterRecord:
+        letter, headers = read_dead_letter(record)
+        key_hash = hmac.new(self._pepper, letter.key, hashlib.sha256).hexdigest()[:32] if letter.key else ""
+        return DeadLetterRecord.of(
+            letter,
+            topic_incarnation=headers.get("incarnation", ""),
+            key_hash=key_hash,
+            code_version=headers.get("code_version", CODE_VERSION),
+            recorded_at=time.time_ns() // 1_000_000,
+            stored_at=Position(record.topic, record.partition, record.offset),
+        )
+
+    async def tick(self) -> None:
+        """Nothing is due by the clock."""
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._store.close()

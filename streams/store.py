@@ -1,0 +1,89 @@
+"""ClickHouse for the event loop: one thread, one connection to write and one to read, and patience."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import stamina
+import structlog
+
+from sinks.clickhouse.address import ClickHouseAddress
+from sinks.clickhouse.errors import RowsRefused, StoreUnavailable
+from sinks.clickhouse.reader import Reader
+from sinks.clickhouse.rows import PreparedBlock
+from sinks.clickhouse.writer import RefusedRow, Writer
+from streams.settings import ClickHouseSettings
+
+_T = TypeVar("_T")
+_log = structlog.get_logger()
+
+
+def clickhouse_address(settings: ClickHouseSettings) -> ClickHouseAddress:
+    """Where ClickHouse is, in the sink's form."""
+    return ClickHouseAddress(
+        host=settings.host,
+        port=settings.port,
+        database=settings.database,
+        user=settings.user,
+        password=settings.password.get_secret_value(),
+        secure=settings.secure,
+    )
+
+
+class Store:
+    """Reads and writes, waiting for a ClickHouse that is away for as long as it takes.
+
+    The same block is written again after a failure, with the same token; the waiting is the backpressure. A schema
+    that does not fit raises `SchemaMismatch`: a person has to act.
+    """
+
+    def __init__(self, address: ClickHouseAddress) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
+        self._writer = Writer(address)
+        self._reader = Reader(address)
+
+    async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
+        """Write a block; returns the rows that can never be written, all others are durable."""
+        if block.rows == 0:
+            return ()
+        try:
+            await self._patiently(self._writer.insert, block)
+        except RowsRefused:
+            return await self._patiently(self._writer.bisect, block)
+        return ()
+
+    async def read(self, question: Callable[[Reader], _T]) -> _T:
+        """Answer of a question to the reader."""
+        return await self._patiently(question, self._reader)
+
+    async def close(self) -> None:
+        """Close both connections and end the thread."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._writer.close)
+        await loop.run_in_executor(self._thread, self._reader.close)
+        self._thread.shutdown()
+
+    async def _patiently(self, work: Callable[..., _T], *arguments: object) -> _T:
+        loop = asyncio.get_running_loop()
+        async for attempt in stamina.retry_context(
+            on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
+        ):
+            with attempt:
+                try:
+                    return await loop.run_in_executor(self._thread, work, *arguments)
+                except StoreUnavailable as error:
+                    _log.warning("clickhouse_unavailable", error=str(error), attempt=attempt.num)
+                    raise
+        raise AssertionError("endless")
+
+
+def refuse_nothing(table: str, refused: Sequence[RefusedRow]) -> None:
+    """Stop over rows that we derived ourselves and the store refuses: that is a bug of ours.
+
+    Raises:
+        RuntimeError: there are such rows.
+
+    """
+    if refused:
+        raise RuntimeError(f"{table} refused {len(refused)} derived rows, first: {refused[0].reason}")
