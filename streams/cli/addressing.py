@@ -7,7 +7,7 @@ import typer
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder of the local stack, where its addresses are found. [default: .journeys]"),
+    typer.Option("--data-dir", help="Folder of the local stack, where addresses are found (default .journeys)."),
 ]
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka to talk to instead of the local stack's.")

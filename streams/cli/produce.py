@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Send touchpoints from a file of JSON lines."""
     from streams.cli.sending import byte_progress, fail, send_parsed
-    from streams.producing.jsonl import read_lines
+    from streams.producing.jsonl import read_touchpoints
 
     with ExitStack() as stack:
         if str(file) == "-":
@@ -36,5 +36,5 @@ def command(
             except OSError as error:
                 fail(f"cannot read {file}: {error.strerror}")
         on_bytes = stack.enter_context(byte_progress(f"Sending {name}", size))
-        lines = read_lines(stream, on_bytes)
+        lines = read_touchpoints(stream, on_bytes)
         send_parsed(lines, unit="line", name=name, data_dir=data_dir, kafka=kafka, as_json=as_json)

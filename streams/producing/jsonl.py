@@ -13,11 +13,24 @@ _BOM: Final = b"\xef\xbb\xbf"
 _PROGRESS_LINES: Final = 1_000
 
 
-def read_lines(stream: BinaryIO, on_bytes: Callable[[int], None] | None = None) -> Iterator[Parsed]:
+def read_touchpoints(stream: BinaryIO, on_bytes: Callable[[int], None] | None = None) -> Iterator[Parsed]:
     """Touchpoint or refusal of every line that is not blank; numbers count all lines, from 1.
 
-    Lines over `schemas.codec.MAX_VALUE_BYTES` are refused without being held in memory. `on_bytes` gets the number of
-    bytes read so far, now and then.
+    `on_bytes` gets the number of bytes read so far, now and then.
+    """
+    for number, line in read_numbered_lines(stream, on_bytes):
+        if line is None:
+            yield Refusal(number, None, f"the line is longer than {MAX_VALUE_BYTES} bytes")
+        else:
+            yield _parse(number, line)
+
+
+def read_numbered_lines(
+    stream: BinaryIO, on_bytes: Callable[[int], None] | None = None
+) -> Iterator[tuple[int, bytes | None]]:
+    """Lines that are not blank, stripped, with their number.
+
+    A line over `schemas.codec.MAX_VALUE_BYTES` is `None`: it is passed over without being held in memory.
     """
     number = 0
     position = 0
@@ -26,9 +39,9 @@ def read_lines(stream: BinaryIO, on_bytes: Callable[[int], None] | None = None) 
         position += len(line)
         if len(line) > MAX_VALUE_BYTES and not line.endswith(b"\n"):
             position += _skip_rest(stream)
-            yield Refusal(number, None, f"the line is longer than {MAX_VALUE_BYTES} bytes")
+            yield number, None
         elif text := line.removeprefix(_BOM).strip() if number == 1 else line.strip():
-            yield _parse(number, text)
+            yield number, text
         if on_bytes and number % _PROGRESS_LINES == 0:
             on_bytes(position)
     if on_bytes:
