@@ -1,0 +1,125 @@
+"""Contacts: what a customer began and expects an answer to; the touchpoints of one thread are one contact."""
+
+from processors.entries import Entry
+from processors.kinds import CONTACT, ENDING, family
+from processors.settings import HOUR_MS, MINUTE_MS
+
+#: Channels on which a customer is busy from beginning to end.
+ATTENDED_CHANNELS = frozenset({"phone", "chat", "store"})
+#: What a contact costs when nothing about its length is known; our default.
+DEFAULT_CONTACT_MS = 2 * MINUTE_MS
+LONGEST_CONTACT_MS = HOUR_MS
+
+
+class Contact:
+    """A conversation on one channel, complete once its `opening`, the customer's first touchpoint, is known.
+
+    `entries` are all touchpoints of the thread in order, the company's too. `end` is the latest end of what the
+    customer sent and of what ended the conversation, UTC milliseconds.
+    """
+
+    __slots__ = ("_keys", "channel", "closing", "end", "entries", "opening")
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self.entries: list[Entry] = []
+        self.opening: Entry | None = None
+        self.closing: Entry | None = None
+        self.end = 0
+        self._keys: tuple[str, ...] | None = None
+
+    def add(self, entry: Entry) -> bool:
+        """Take the next touchpoint of the conversation; whether it is the one that makes this a contact."""
+        self.entries.append(entry)
+        self._keys = None
+        entry.contact = self
+        is_from_customer = is_contact(entry)
+        if is_from_customer or entry.roles & ENDING:
+            if self.closing is None or entry.end >= self.end:
+                self.end = entry.end
+                self.closing = entry
+            if is_from_customer and self.opening is None:
+                self.opening = entry
+                return True
+        return False
+
+    @property
+    def first(self) -> Entry:
+        """The customer's first touchpoint.
+
+        Raises:
+            ValueError: the customer has not said anything in this thread, so it is no contact.
+
+        """
+        if self.opening is None:
+            msg = "a thread without a customer's touchpoint is no contact"
+            raise ValueError(msg)
+        return self.opening
+
+    @property
+    def start(self) -> int:
+        """When the customer began it, UTC milliseconds."""
+        return self.first.start
+
+    @property
+    def family(self) -> str:
+        """Its channel, with channels that are one place to a customer under one name."""
+        return family(self.channel)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Matter keys of the whole conversation, strongest first."""
+        if self._keys is None:
+            if len(self.entries) == 1:
+                self._keys = self.entries[0].keys
+            else:
+                self._keys = tuple(sorted({key for entry in self.entries for key in entry.keys}))
+        return self._keys
+
+    @property
+    def outcome(self) -> str | None:
+        """Last known outcome in the conversation."""
+        for entry in reversed(self.entries):
+            outcome = entry.touchpoint.outcome
+            if outcome is not None and outcome != "unknown":
+                return outcome
+        return None
+
+    @property
+    def team(self) -> str | None:
+        """First team named in the conversation, from the customer's first touchpoint on."""
+        teams = (entry.touchpoint.team for entry in self.entries if entry.order >= self.first.order)
+        return next((team for team in teams if team is not None), None)
+
+    @property
+    def topic(self) -> str | None:
+        """First topic named in the conversation."""
+        topics = (entry.touchpoint.topic for entry in self.entries)
+        return next((topic for topic in topics if topic is not None), None)
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """Hashed identities with which the customer showed up in it."""
+        return frozenset(
+            identity for entry in self.entries if is_contact(entry) for identity in entry.touchpoint.identities
+        )
+
+    def spent_ms(self) -> tuple[int, bool]:
+        """Customer's active time in milliseconds, and whether it was measured rather than assumed."""
+        sent = sum(entry.touchpoint.active_ms or 0 for entry in self.entries if is_contact(entry))
+        ended = max((entry.touchpoint.active_ms or 0 for entry in self.entries if entry.roles & ENDING), default=0)
+        if sent or ended:
+            return sent or ended, True
+        if self.channel in ATTENDED_CHANNELS and self.end > self.start:
+            return min(self.end - self.start, LONGEST_CONTACT_MS), True
+        return DEFAULT_CONTACT_MS, False
+
+    def evidence(self) -> list[Entry]:
+        """Touchpoints that tell when it began and when it ended."""
+        closing = self.closing
+        return [self.first] if closing is None or closing is self.first else [self.first, closing]
+
+
+def is_contact(entry: Entry) -> bool:
+    """Whether the customer began something with it: an inbound act of theirs of a contact kind."""
+    return bool(entry.roles & CONTACT) and entry.is_customer_act

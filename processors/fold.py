@@ -1,0 +1,112 @@
+"""The fold: a person's touchpoints taken one after another in story order, kept ready for the next one."""
+
+from processors.contacts import Contact, is_contact
+from processors.entries import Entry
+from processors.journeys import Stitching, is_solution
+from processors.kinds import ARRIVAL, CONSENT, ENDING, FORM, INVITATION, QUIET, REDIRECT, SELF_HELP, family
+from processors.sessions import Visit, join_session
+from processors.settings import CoreSettings
+from processors.timelines import Timeline
+
+#: Stands for a matter that a touchpoint does not name.
+UNNAMED = ""
+SELF_HELP_CHANNELS = frozenset({"web", "app"})
+
+
+class Fold:
+    """State after the first touchpoints of a story; `add` takes the next one in order.
+
+    Everything here is a function of the entries added so far and the settings, so folding anew gives the same.
+    """
+
+    def __init__(self, settings: CoreSettings) -> None:
+        self.settings = settings
+        self._acts = 0
+        self.visits: list[Visit] = []
+        self.stitching = Stitching(settings)
+        self.contacts: list[Contact] = []
+        self.redirects: list[Entry] = []
+        self.solutions: list[Entry] = []
+        self.invitations: list[Entry] = []
+        self.forms: list[Entry] = []
+        self.consents: list[Entry] = []
+        #: Customer's arrivals by (channel family, matter key).
+        self.arrivals = Timeline()
+        #: Self-service on web and app, under one key.
+        self.self_help = Timeline()
+        self._threads: dict[tuple[str, str], Contact] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Take the next entry; entries must come in story order."""
+        if not entry.is_judged:
+            return
+        visit = join_session(self.visits, entry, self.settings)
+        self.stitching.join(entry, visit)
+        roles = entry.roles
+        if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
+            self._trace(entry)
+        if roles & QUIET and not roles & (CONSENT | ENDING) and entry.touchpoint.thread_id is None:
+            self._acts += bool(self.redirects)
+            return
+        self._acts += 1
+        self._converse(entry)
+        self._note(entry)
+
+    @property
+    def revision(self) -> tuple[int, int]:
+        """Changes whenever an entry could have changed a friction or the journey it belongs to.
+
+        Looking around cannot, unless the customer was sent somewhere: then it may be the arrival.
+        """
+        return self._acts, self.stitching.unions
+
+    def _trace(self, entry: Entry) -> None:
+        channel = entry.touchpoint.channel
+        if entry.roles & ARRIVAL:
+            place = family(channel)
+            for key in entry.keys or (UNNAMED,):
+                self.arrivals.add((place, key), entry.start, entry)
+        if entry.roles & SELF_HELP and channel in SELF_HELP_CHANNELS:
+            self.self_help.add(UNNAMED, entry.start, entry)
+
+    def _converse(self, entry: Entry) -> None:
+        channel = entry.touchpoint.channel
+        thread_id = entry.touchpoint.thread_id
+        if thread_id is None:
+            if is_contact(entry):
+                contact = Contact(channel)
+                contact.add(entry)
+                self.contacts.append(contact)
+            return
+        thread = self._threads.get((channel, thread_id))
+        if thread is None:
+            thread = self._threads[channel, thread_id] = Contact(channel)
+        if thread.add(entry):
+            self.contacts.append(thread)
+
+    def _note(self, entry: Entry) -> None:
+        roles = entry.roles
+        if roles & REDIRECT:
+            self.redirects.append(entry)
+        if roles & FORM:
+            self.forms.append(entry)
+        if is_invitation(entry):
+            self.invitations.append(entry)
+        if is_solution(entry):
+            self.solutions.append(entry)
+        if roles & CONSENT:
+            self.consents.append(entry)
+
+
+#: Reasons with which a company asks the customer to come back.
+INVITING_REASONS = frozenset({"follow_up_invited", "appointment"})
+
+
+def is_invitation(entry: Entry) -> bool:
+    """Whether the company asked the customer to come back: for data, by call-back, or by its stated reason."""
+    touchpoint = entry.touchpoint
+    if entry.roles & REDIRECT:
+        return True
+    if touchpoint.actor not in {"agent", "bot", "system"}:
+        return False
+    return bool(entry.roles & INVITATION) or touchpoint.reason in INVITING_REASONS

@@ -1,0 +1,281 @@
+"""channel_redirect: the customer asked here and was sent there."""
+
+from typing import Final, NamedTuple
+
+from processors.durations import spell_duration
+from processors.entries import Entry
+from processors.friction.finding import Cost, Finding, Findings, RuleParameters, Variant
+from processors.friction.story import Moment, Story
+from processors.friction.wording import words_for
+from processors.kinds import FORM
+from processors.settings import DAY_MS, HOUR_MS, MINUTE_MS
+from schemas.outputs import Check, EffortKind
+
+REDIRECTED: Final = "redirected"
+FOLLOWED: Final = "followed"
+FORM_DEMANDED: Final = "form"
+CHAIN: Final = "chain"
+LOST: Final = "lost"
+
+#: Reasons of a redirect that are no friction: the customer wanted it, or lives depend on it.
+ACCEPTED_REASONS: Final = frozenset({"customer_request", "emergency"})
+#: Reasons that leave no choice; the redirect stays at the lowest base.
+COMPELLING_REASONS: Final = frozenset({"authentication", "payment_security", "legal"})
+COMPELLED_BASE: Final = 1
+
+VARIANTS: Final = (
+    Variant(
+        name=REDIRECTED,
+        base=2,
+        sentence_en="A customer asked on {from_channel}{about} and was sent to {to_channel}.",
+        sentence_de="Ein Kunde fragte über {from_channel_de}{about_de} an und wurde an {to_channel_de} verwiesen.",
+    ),
+    Variant(
+        name=FOLLOWED,
+        base=3,
+        sentence_en=(
+            "A customer asked on {from_channel}{about}, was sent to {to_channel} and went there {arrived_after} later."
+        ),
+        sentence_de=(
+            "Ein Kunde fragte über {from_channel_de}{about_de} an, wurde an {to_channel_de} verwiesen und ging nach"
+            " {arrived_after} dorthin."
+        ),
+    ),
+    Variant(
+        name=FORM_DEMANDED,
+        base=4,
+        sentence_en="A customer asked on {from_channel}{about} and was sent to {to_channel} to fill in a form.",
+        sentence_de=(
+            "Ein Kunde fragte über {from_channel_de}{about_de} an und wurde an {to_channel_de} verwiesen, um dort ein"
+            " Formular auszufüllen."
+        ),
+    ),
+    Variant(
+        name=CHAIN,
+        base=4,
+        sentence_en=(
+            "A customer asked on {from_channel}{about} and was sent on to {to_channel}, {since_earlier} after having"
+            " been sent away before."
+        ),
+        sentence_de=(
+            "Ein Kunde fragte über {from_channel_de}{about_de} an und wurde an {to_channel_de} verwiesen,"
+            " {since_earlier} nachdem er schon einmal weggeschickt worden war."
+        ),
+    ),
+    Variant(
+        name=LOST,
+        base=4,
+        sentence_en=(
+            "A customer asked on {from_channel}{about}, was sent to {to_channel} and never arrived: no solution"
+            " within {lost_after}."
+        ),
+        sentence_de=(
+            "Ein Kunde fragte über {from_channel_de}{about_de} an, wurde an {to_channel_de} verwiesen und kam dort"
+            " nie an: keine Lösung binnen {lost_after}."
+        ),
+    ),
+)
+
+
+class ChannelRedirect(RuleParameters, frozen=True, kw_only=True):
+    """Windows and minutes of the pattern; all are our defaults. Durations are milliseconds, bounds inclusive."""
+
+    rule_id: str = "channel_redirect"
+    version: int = 1
+    variants: tuple[Variant, ...] = VARIANTS
+    follow_window_ms: int = 48 * HOUR_MS
+    form_window_ms: int = 48 * HOUR_MS
+    lost_after_ms: int = 72 * HOUR_MS
+    chain_window_ms: int = 14 * DAY_MS
+    switch_ms: int = 3 * MINUTE_MS
+    re_explain_ms: int = 2 * MINUTE_MS
+    field_ms: int = MINUTE_MS // 2
+
+
+class _Aftermath(NamedTuple):
+    """What followed a redirect, as far as the story goes."""
+
+    earlier: Entry | None
+    arrival: Moment | None
+    late_arrival: Moment | None
+    form: Entry | None
+    solution: Moment | None
+    variant: str
+    deadline: int | None
+
+
+class ChannelRedirectRule:
+    """Finds redirects to another channel and what became of the customer.
+
+    Anchor: the redirect. Variants, the first that holds: `chain` (sent away before about the same matter), `form` (a
+    form or data was demanded), `followed` (arrived), `lost` (neither arrival nor solution), `redirected`.
+    """
+
+    def __init__(self, parameters: ChannelRedirect | None = None) -> None:
+        self.parameters = parameters or ChannelRedirect()
+
+    def find(self, story: Story, watermark: int) -> Findings:
+        """Every redirect that is a friction, in story order; `lost` waits for its deadline."""
+        findings = Findings()
+        latest: dict[str, Entry] = {}
+        for redirect in story.redirects:
+            touchpoint = redirect.touchpoint
+            target = touchpoint.redirect_to
+            if target is None or target == touchpoint.channel or touchpoint.reason in ACCEPTED_REASONS:
+                continue
+            earlier = max((latest[key] for key in redirect.matter if key in latest), key=_order, default=None)
+            latest.update(dict.fromkeys(redirect.matter, redirect))
+            aftermath = self._aftermath(story, redirect, target, earlier, watermark)
+            if aftermath.deadline is not None:
+                findings.deadlines.append(aftermath.deadline)
+            findings.found.append(self._finding(redirect, target, aftermath))
+        return findings
+
+    def _aftermath(
+        self, story: Story, redirect: Entry, target: str, earlier: Entry | None, watermark: int
+    ) -> _Aftermath:
+        told = self.parameters
+        keys, at = redirect.matter, redirect.start
+        if earlier is not None and at - earlier.start > told.chain_window_ms:
+            earlier = None
+        come = story.arrival(keys, target, at + 1)
+        arrival = come if come is not None and come.at <= at + told.follow_window_ms else None
+        form = None if arrival is None else self._form(story, redirect, target, arrival)
+        solution = story.solution(keys, at + 1)
+        lost_at = at + told.lost_after_ms
+        deadline: int | None = None
+        if earlier is not None:
+            variant = CHAIN
+        elif form is not None or redirect.touchpoint.fields_required or redirect.touchpoint.items_requested:
+            variant = FORM_DEMANDED
+        elif arrival is not None:
+            variant = FOLLOWED
+        elif (come is None or come.at > lost_at) and (solution is None or solution.at > lost_at):
+            deadline = lost_at
+            variant = LOST if watermark >= lost_at else REDIRECTED
+        else:
+            variant = REDIRECTED
+        return _Aftermath(earlier, arrival, None if arrival is come else come, form, solution, variant, deadline)
+
+    def _form(self, story: Story, redirect: Entry, target: str, arrival: Moment) -> Entry | None:
+        """The form filled or data demanded after arrival: the one that tells the time it took, else the first."""
+        until = arrival.at + self.parameters.form_window_ms
+        forms = story.forms(redirect.matter, target, arrival.at, until)
+        if not forms and arrival.entry.roles & FORM:
+            forms = [arrival.entry]
+        return next((form for form in forms if form.touchpoint.active_ms), next(iter(forms), None))
+
+    def _finding(self, redirect: Entry, target: str, aftermath: _Aftermath) -> Finding:
+        told = self.parameters
+        touchpoint = redirect.touchpoint
+        variant = aftermath.variant
+        topic = topic_of(redirect)
+        has_context = touchpoint.context_carried is True and touchpoint.redirect_ref is not None
+        is_compelled = touchpoint.reason in COMPELLING_REASONS
+        arrived_after = 0 if aftermath.arrival is None else aftermath.arrival.at - redirect.start
+        since_earlier = 0 if aftermath.earlier is None else redirect.start - aftermath.earlier.start
+        involved = (aftermath.earlier, redirect, aftermath.arrival and aftermath.arrival.entry, aftermath.form)
+        return Finding(
+            anchor=redirect,
+            variant=variant,
+            base=COMPELLED_BASE if has_context or is_compelled else told.variant(variant).base,
+            keys=redirect.matter,
+            from_channel=touchpoint.channel,
+            to_channel=target,
+            team=touchpoint.team or touchpoint.from_team,
+            topic=topic,
+            costs=self._costs(redirect, aftermath),
+            evidence=tuple(entry for entry in involved if entry is not None),
+            checks=self._checks(redirect, target, aftermath),
+            guards=(
+                Check("customer_request", touchpoint.reason or "no reason given", "not asked for", passed=True),
+                Check("compelling_reason", touchpoint.reason or "no reason given", "base 1", passed=not is_compelled),
+                Check(
+                    "context_carried",
+                    f"context {touchpoint.context_carried}, reference {touchpoint.redirect_ref is not None}",
+                    "base 1 when both",
+                    passed=not has_context,
+                ),
+            ),
+            nearest_miss=self._nearest_miss(redirect, aftermath),
+            words=words_for(
+                touchpoint.channel,
+                target,
+                topic,
+                arrived_after=spell_duration(arrived_after),
+                since_earlier=spell_duration(since_earlier),
+                lost_after=spell_duration(told.lost_after_ms),
+            ),
+        )
+
+    def _costs(self, redirect: Entry, aftermath: _Aftermath) -> tuple[Cost, ...]:
+        told = self.parameters
+        costs = [Cost("switch", EffortKind.SWITCH, told.switch_ms, is_measured=False, voucher=redirect)]
+        if redirect.touchpoint.context_carried is not True:
+            costs.append(Cost("re_explain", EffortKind.REWORK, told.re_explain_ms, is_measured=False, voucher=redirect))
+        form = aftermath.form
+        if form is not None and form.touchpoint.active_ms:
+            costs.append(Cost("form", EffortKind.REWORK, form.touchpoint.active_ms, is_measured=True, voucher=form))
+            return tuple(costs)
+        for demand in (form, redirect):
+            if demand is not None and (count := demanded(demand)):
+                cost = Cost("form", EffortKind.REWORK, count * told.field_ms, is_measured=False, voucher=demand)
+                return (*costs, cost)
+        return tuple(costs)
+
+    def _checks(self, redirect: Entry, target: str, aftermath: _Aftermath) -> tuple[Check, ...]:
+        told = self.parameters
+        arrival, earlier, solution = aftermath.arrival, aftermath.earlier, aftermath.solution
+        come = arrival or aftermath.late_arrival
+        after = "none" if come is None else f"{spell_duration(come.at - redirect.start)} after"
+        solved = "none" if solution is None else f"{spell_duration(solution.at - redirect.start)} after"
+        fields = f"{demanded(redirect)} demanded at once"
+        return (
+            Check("other_channel", target, f"not {redirect.touchpoint.channel}", passed=True),
+            Check("arrival", after, f"within {spell_duration(told.follow_window_ms)}", passed=arrival is not None),
+            Check(
+                "form",
+                fields if aftermath.form is None else f"{fields}, {aftermath.form.touchpoint.kind} after arrival",
+                f"at once, or within {spell_duration(told.form_window_ms)} after arrival",
+                passed=aftermath.form is not None or demanded(redirect) > 0,
+            ),
+            Check(
+                "earlier_redirect",
+                "none" if earlier is None else f"{spell_duration(redirect.start - earlier.start)} before",
+                f"within {spell_duration(told.chain_window_ms)}",
+                passed=earlier is not None,
+            ),
+            Check("solution", solved, f"none within {spell_duration(told.lost_after_ms)}", passed=solution is None),
+        )
+
+    def _nearest_miss(self, redirect: Entry, aftermath: _Aftermath) -> str:
+        told = self.parameters
+        if aftermath.variant == LOST:
+            lost_at = redirect.start + told.lost_after_ms
+            late = [found.at for found in (aftermath.late_arrival, aftermath.solution) if found is not None]
+            if late:
+                word = (
+                    "an arrival" if aftermath.late_arrival and aftermath.late_arrival.at == min(late) else "a solution"
+                )
+                return f"would not have been lost with {word} {spell_duration(min(late) - lost_at)} earlier"
+            return f"would not have been lost with an arrival or a solution within {spell_duration(told.lost_after_ms)}"
+        if aftermath.variant == CHAIN and aftermath.earlier is not None:
+            spare = told.chain_window_ms - (redirect.start - aftermath.earlier.start)
+            return f"would not have been a chain with the second redirect more than {spell_duration(spare)} later"
+        return f"would not have fired with an answer on {redirect.touchpoint.channel} itself"
+
+
+def demanded(entry: Entry) -> int:
+    """Number of data that the customer has to enter: fields, else the items asked for."""
+    return entry.touchpoint.fields_required or len(entry.touchpoint.items_requested)
+
+
+def topic_of(entry: Entry) -> str | None:
+    """Its topic, or that of its conversation."""
+    if entry.touchpoint.topic is None and entry.contact is not None:
+        return entry.contact.topic
+    return entry.touchpoint.topic
+
+
+def _order(entry: Entry) -> tuple[int, str, str]:
+    return entry.order

@@ -1,0 +1,151 @@
+"""repeat_contact: the customer had to come again about the same matter."""
+
+from typing import Final
+
+from processors.contacts import Contact
+from processors.durations import spell_duration, spell_gap
+from processors.friction.finding import Cost, Finding, Findings, RuleParameters, Variant
+from processors.friction.guards import invited, new_object, scheduled
+from processors.friction.story import Related, Story
+from processors.friction.wording import words_for
+from processors.settings import DAY_MS, HOUR_MS
+from schemas.outputs import Check, EffortKind
+
+REPEAT: Final = "repeat"
+THIRD: Final = "third"
+FIFTH: Final = "fifth"
+
+VARIANTS: Final = (
+    Variant(
+        name=REPEAT,
+        base=2,
+        sentence_en="A customer came again{about} on {to_channel}, {gap} after a contact on {from_channel}.",
+        sentence_de=(
+            "Ein Kunde meldete sich erneut{about_de} über {to_channel_de}, {gap} nach einem Kontakt über"
+            " {from_channel_de}."
+        ),
+    ),
+    Variant(
+        name=THIRD,
+        base=3,
+        sentence_en="A customer came for the {ordinal} time{about}, now on {to_channel}; it began on {from_channel}.",
+        sentence_de=(
+            "Ein Kunde meldete sich zum {position}. Mal{about_de}, jetzt über {to_channel_de}; begonnen hatte es über"
+            " {from_channel_de}."
+        ),
+    ),
+    Variant(
+        name=FIFTH,
+        base=4,
+        sentence_en="A customer came for the {ordinal} time{about}, now on {to_channel}; it began on {from_channel}.",
+        sentence_de=(
+            "Ein Kunde meldete sich zum {position}. Mal{about_de}, jetzt über {to_channel_de}; begonnen hatte es über"
+            " {from_channel_de}."
+        ),
+    ),
+)
+
+
+class RepeatContact(RuleParameters, frozen=True, kw_only=True):
+    """Windows of the pattern, milliseconds, inclusive. Seven days, same customer, same tag is common practice."""
+
+    rule_id: str = "repeat_contact"
+    version: int = 1
+    variants: tuple[Variant, ...] = VARIANTS
+    window_ms: int = 7 * DAY_MS
+    short_window_ms: int = 24 * HOUR_MS
+    long_window_ms: int = 30 * DAY_MS
+    third_position: int = 3
+    fifth_position: int = 5
+
+
+class _Chain:
+    """Contacts about one matter, each within the window of an earlier one; the first owns what follows."""
+
+    __slots__ = ("contacts", "first")
+
+    def __init__(self, first: Contact) -> None:
+        self.first = first
+        self.contacts = 1
+
+
+class RepeatContactRule:
+    """Finds contacts that follow an earlier one about the same matter within the window.
+
+    Anchor: the repeated contact. The first contact of the chain owns it: its team, its channel. Variants by the place
+    in the chain: `repeat` (second), `third` (third and fourth), `fifth` (from the fifth on).
+    """
+
+    def __init__(self, parameters: RepeatContact | None = None) -> None:
+        self.parameters = parameters or RepeatContact()
+
+    def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - a repeat is one at once
+        """Every repeat in story order; time alone changes nothing."""
+        findings = Findings()
+        chains: dict[Contact, _Chain] = {}
+        for contact in story.contacts:
+            related = story.closest_earlier(contact, self.parameters.window_ms)
+            same_object = None if related is None else new_object(related.contact, contact)
+            if related is None or same_object is None or not same_object.passed:
+                chains[contact] = _Chain(contact)
+                continue
+            chain = chains[contact] = chains[related.contact]
+            chain.contacts += 1
+            guards = (invited(story, related.contact, contact), same_object, scheduled(contact))
+            if all(guard.passed for guard in guards):
+                findings.found.append(self._finding(chain, related, contact, guards))
+        return findings
+
+    def _finding(self, chain: _Chain, related: Related, contact: Contact, guards: tuple[Check, ...]) -> Finding:
+        told = self.parameters
+        first, position = chain.first, chain.contacts
+        gap = contact.start - related.contact.end
+        spare = spell_duration(told.window_ms - gap)
+        variant = FIFTH if position >= told.fifth_position else THIRD if position >= told.third_position else REPEAT
+        topic = first.topic or contact.topic
+        spent, is_measured = contact.spent_ms()
+        involved = [*first.evidence(), *related.contact.evidence(), contact.first]
+        return Finding(
+            anchor=contact.first,
+            variant=variant,
+            base=told.variant(variant).base,
+            keys=contact.keys,
+            from_channel=first.channel,
+            to_channel=contact.channel,
+            team=first.team,
+            topic=topic,
+            costs=(Cost("contact", EffortKind.RETRY, spent, is_measured=is_measured, voucher=contact.first),),
+            evidence=tuple({entry.order: entry for entry in involved}.values()),
+            checks=(
+                Check("same_matter", related.key[1:], "a shared case, object or topic", passed=True),
+                _within("within_24h", gap, told.short_window_ms),
+                _within("within_7d", gap, told.window_ms),
+                _within("within_30d", gap, told.long_window_ms),
+                Check(
+                    "position",
+                    str(position),
+                    f"third from {told.third_position}, fifth from {told.fifth_position}",
+                    passed=position >= told.third_position,
+                ),
+            ),
+            guards=guards,
+            nearest_miss=f"would not have fired with the contact more than {spare} later",
+            words=words_for(
+                first.channel,
+                contact.channel,
+                topic,
+                gap=spell_duration(max(0, gap)),
+                position=str(position),
+                ordinal=ordinal(position),
+            ),
+        )
+
+
+def _within(name: str, gap: int, window_ms: int) -> Check:
+    return Check(name, spell_gap(gap), f"at most {spell_duration(window_ms)}", passed=gap <= window_ms)
+
+
+def ordinal(number: int) -> str:
+    """English ordinal, e.g. `3rd`."""
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"

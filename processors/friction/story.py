@@ -1,0 +1,143 @@
+"""What rules see of one person: contacts, redirects, and the questions about what came before and after."""
+
+from typing import NamedTuple
+
+from processors.contacts import Contact
+from processors.entries import Entry
+from processors.fold import UNNAMED, Fold
+from processors.kinds import REDIRECT, family
+from processors.timelines import Timeline
+
+Keys = tuple[str, ...]
+
+
+class Moment(NamedTuple):
+    """An entry and the moment that counts of it, UTC milliseconds: a solution counts from its end."""
+
+    at: int
+    entry: Entry
+
+
+class Related(NamedTuple):
+    """An earlier contact of the same matter, and the strongest key that both share."""
+
+    key: str
+    contact: Contact
+
+
+class Story:
+    """Read-only view of one person's story; indexes are built when first asked for.
+
+    All times are UTC milliseconds and all bounds inclusive. `keys` are matter keys (`processors.matters`).
+    """
+
+    def __init__(self, fold: Fold) -> None:
+        self.contacts = fold.contacts
+        self.redirects = fold.redirects
+        self._fold = fold
+        self._related: dict[Contact, list[Related]] | None = None
+        self._solutions: Timeline | None = None
+        self._proactive: Timeline | None = None
+        self._invitations: Timeline | None = None
+        self._forms: Timeline | None = None
+
+    def closest_earlier(self, contact: Contact, within_ms: int) -> Related | None:
+        """Earlier contact of the same matter that ended at most `within_ms` before this one began.
+
+        Strongest relation first; within it the one that ended last. One that still lasted counts.
+        """
+        if self._related is None:
+            self._related = relate(self.contacts)
+        best: Related | None = None
+        for related in self._related.get(contact, ()):
+            if best is not None and related.key[0] != best.key[0]:
+                break
+            if contact.start - related.contact.end > within_ms:
+                continue
+            if best is None or is_later(related.contact, best.contact):
+                best = related
+        return best
+
+    def solution(self, keys: Keys, since: int, until: int | None = None) -> Moment | None:
+        """Earliest solution of the matter; its moment is its end, when the customer had it."""
+        if self._solutions is None:
+            self._solutions = Timeline()
+            for entry in self._fold.solutions:
+                for key in entry.matter:
+                    self._solutions.add(key, entry.end, entry)
+        return moment(self._solutions.first(keys, since, until))
+
+    def proactive_solution(self, keys: Keys, since: int, until: int) -> Moment | None:
+        """Earliest solution of the matter that the company brought of its own accord."""
+        if self._proactive is None:
+            self._proactive = Timeline()
+            for entry in self._fold.solutions:
+                if entry.touchpoint.direction == "outbound" and entry.touchpoint.actor != "customer":
+                    for key in entry.matter:
+                        self._proactive.add(key, entry.end, entry)
+        return moment(self._proactive.first(keys, since, until))
+
+    def invitation(self, keys: Keys, channel: str, since: int, until: int) -> Moment | None:
+        """Latest time the company asked the customer to come back about the matter; a redirect only to `channel`."""
+        if self._invitations is None:
+            self._invitations = Timeline()
+            for entry in self._fold.invitations:
+                target = entry.touchpoint.redirect_to if entry.roles & REDIRECT else UNNAMED
+                if target is not None:
+                    for key in entry.matter:
+                        self._invitations.add((family(target), key), entry.start, entry)
+        places = [(place, key) for key in keys for place in (UNNAMED, family(channel))]
+        return moment(self._invitations.last(places, since, until))
+
+    def arrival(self, keys: Keys, channel: str, since: int, until: int | None = None) -> Moment | None:
+        """Customer's first arrival on a channel, about the matter or about nothing named."""
+        place = family(channel)
+        return moment(self._fold.arrivals.first([(place, key) for key in (*keys, UNNAMED)], since, until))
+
+    def forms(self, keys: Keys, channel: str, since: int, until: int) -> list[Entry]:
+        """Forms and requests for data of the matter on a channel."""
+        if self._forms is None:
+            self._forms = Timeline()
+            for entry in self._fold.forms:
+                place = family(entry.touchpoint.channel)
+                for key in entry.matter:
+                    self._forms.add((place, key), entry.start, entry)
+        return self._forms.between([(family(channel), key) for key in keys], since, until)
+
+    def self_help(self, since: int, until: int) -> Moment | None:
+        """Latest sign of the customer helping themselves on web or app."""
+        return moment(self._fold.self_help.last([UNNAMED], since, until))
+
+    def profiling_refusal(self, at: int) -> Entry | None:
+        """The customer's refusal of profiling that held at a moment."""
+        standing: Entry | None = None
+        for entry in self._fold.consents:
+            if entry.start > at:
+                break
+            if "profiling" in entry.touchpoint.purposes:
+                standing = None if entry.touchpoint.kind == "consent.granted" else entry
+        return standing
+
+
+def relate(contacts: list[Contact]) -> dict[Contact, list[Related]]:
+    """For every contact the earlier ones that share a key, by key the one that ended last, strongest key first."""
+    latest: dict[str, Contact] = {}
+    related: dict[Contact, list[Related]] = {}
+    for contact in contacts:
+        found = [Related(key, latest[key]) for key in contact.keys if key in latest]
+        if found:
+            related[contact] = found
+        for key in contact.keys:
+            if key not in latest or is_later(contact, latest[key]):
+                latest[key] = contact
+    return related
+
+
+def is_later(one: Contact, other: Contact) -> bool:
+    """Whether one contact ended after the other; the later begun decides where both ended at once."""
+    return (one.end, one.first.order) > (other.end, other.first.order)
+
+
+def moment(found: tuple[int, Entry] | None) -> Moment | None:
+    """A found entry as a moment."""
+    return None if found is None else Moment(*found)

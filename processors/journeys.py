@@ -1,0 +1,294 @@
+"""Journeys: touchpoints of one person stitched together where they are about the same matter."""
+
+from collections.abc import Iterable
+
+from processors.contacts import is_contact
+from processors.durations import minutes
+from processors.effort import post_wait
+from processors.entries import Entry
+from processors.identifiers import content_hash, hash_id
+from processors.kinds import ENDING, HANDOFF, QUIET, REDIRECT, SOLUTION, SOLUTION_IF_OK
+from processors.matters import is_lasting
+from processors.sessions import Visit
+from processors.settings import CoreSettings
+from schemas.outputs import EffortPosting, Journey, JourneyStatus
+
+_PROMISES_MADE = frozenset({"promise.made", "callback.promised"})
+_PROMISES_ENDED = frozenset({"promise.kept", "promise.broken", "callback.reached"})
+
+
+class Outline:
+    """What a journey amounts to, whatever the watermark: derived from its entries in one pass."""
+
+    __slots__ = (
+        "channels",
+        "closes_at",
+        "contacts",
+        "handoffs",
+        "is_solved",
+        "journey_id",
+        "last_event_at",
+        "objects",
+        "open_promises",
+        "redirects",
+        "refs",
+        "topic",
+        "wait_ms",
+        "waits",
+    )
+
+    def __init__(self, entries: list[Entry], settings: CoreSettings) -> None:
+        first = entries[0].touchpoint
+        self.journey_id = hash_id("journey", first.tenant, first.source, first.id)
+        self.last_event_at = entries[0].end
+        self.contacts = self.handoffs = self.redirects = 0
+        self.topic: str | None = None
+        self.wait_ms = 0
+        self.waits: list[Entry] = []
+        channels: dict[str, None] = {}
+        objects: set[str] = set()
+        solved_at: int | None = None
+        contacted_at: int | None = None
+        for entry in entries:
+            touchpoint = entry.touchpoint
+            self.last_event_at = max(self.last_event_at, entry.end)
+            channels[touchpoint.channel] = None
+            objects.update(touchpoint.objects)
+            if self.topic is None:
+                self.topic = touchpoint.topic
+            if touchpoint.wait_ms:
+                self.wait_ms += touchpoint.wait_ms
+                self.waits.append(entry)
+            if entry.roles & (QUIET | ENDING) == QUIET:
+                continue
+            if is_contact(entry):
+                contacted_at = entry.start
+                self.contacts += entry.contact is not None and entry.contact.opening is entry
+            if is_solution(entry):
+                solved_at = entry.end if solved_at is None else max(solved_at, entry.end)
+            self.redirects += bool(entry.roles & REDIRECT)
+            self.handoffs += is_handoff(entry)
+        self.channels = tuple(channels)
+        self.objects = tuple(sorted(objects))
+        self.refs = tuple(entry.ref for entry in entries)
+        self.open_promises = count_open_promises(entries)
+        self.is_solved = solved_at is not None and (contacted_at is None or contacted_at <= solved_at)
+        self.closes_at = self.last_event_at + settings.journey_gap_ms
+        if self.is_solved and solved_at is not None and self.last_event_at <= solved_at + settings.solved_gap_ms:
+            self.closes_at = solved_at + settings.solved_gap_ms
+
+
+class Strand:
+    """Entries about one matter so far; strands that turn out to be about the same matter become one.
+
+    A strand is a journey as soon as something other than looking around belongs to it (`is_begun`).
+    """
+
+    __slots__ = ("_outline", "_parent", "_stamp", "_stamped", "_waits", "entries", "is_begun", "is_sorted")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.is_begun = False
+        self.is_sorted = True
+        self._parent: Strand | None = None
+        self._outline: Outline | None = None
+        self._stamp: tuple[bool, int] | None = None
+        self._stamped: tuple[Journey, int] | None = None
+        self._waits: tuple[tuple[EffortPosting, int], ...] = ()
+
+    def root(self) -> "Strand":
+        """The strand that this one has become part of."""
+        strand = self
+        while strand._parent is not None:
+            if strand._parent._parent is not None:
+                strand._parent = strand._parent._parent
+            strand = strand._parent
+        return strand
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it stands for itself."""
+        return self._parent is None
+
+    def add(self, entry: Entry) -> None:
+        """Take the next entry of the story."""
+        self.entries.append(entry)
+        entry.strand = self
+        self._outline = None
+        if not entry.roles & QUIET:
+            self.is_begun = True
+
+    def union(self, other: "Strand") -> "Strand":
+        """Both strands as one; the smaller moves, so that any sequence of unions stays O(n log n)."""
+        one, other = self.root(), other.root()
+        if one is other:
+            return one
+        if len(one.entries) < len(other.entries):
+            one, other = other, one
+        one.entries.extend(other.entries)
+        one.is_sorted = False
+        one.is_begun |= other.is_begun
+        one._outline = None
+        other._parent = one
+        other.entries = []
+        other._outline = None
+        return one
+
+    def outline(self, settings: CoreSettings) -> Outline:
+        """What the journey amounts to; drawn again only after something joined."""
+        if self._outline is None:
+            if not self.is_sorted:
+                self.entries.sort(key=lambda entry: entry.order)
+                self.is_sorted = True
+            self._outline = Outline(self.entries, settings)
+            self._stamp = None
+            self._waits = ()
+        return self._outline
+
+    def stamped(
+        self, person_key: str, settings: CoreSettings, *, friction_ms: int, watermark: int
+    ) -> tuple[Journey, int]:
+        """The journey as a fact with its content hash; `friction_ms` is what its frictions cost the customer."""
+        outline = self.outline(settings)
+        stamp = (outline.closes_at <= watermark, friction_ms)
+        if self._stamped is None or stamp != self._stamp:
+            effort_ms = friction_ms + outline.wait_ms
+            journey = self._journey(outline, person_key, is_closed=stamp[0], effort_ms=effort_ms)
+            self._stamped = (journey, content_hash(journey))
+            self._stamp = stamp
+        return self._stamped
+
+    def stamped_waits(self, person_key: str, settings: CoreSettings) -> tuple[tuple[EffortPosting, int], ...]:
+        """Postings of the waits measured in it, with their content hashes."""
+        outline = self.outline(settings)
+        if outline.waits and not self._waits:
+            postings = (
+                post_wait(entry, person_key=person_key, journey_id=outline.journey_id) for entry in outline.waits
+            )
+            self._waits = tuple((posting, content_hash(posting)) for posting in postings)
+        return self._waits
+
+    def _journey(self, outline: Outline, person_key: str, *, is_closed: bool, effort_ms: int) -> Journey:
+        first, last = self.entries[0], self.entries[-1]
+        return Journey(
+            journey_id=outline.journey_id,
+            tenant=first.touchpoint.tenant,
+            person_key=person_key,
+            status=JourneyStatus.CLOSED if is_closed else JourneyStatus.OPEN,
+            opened_at=first.start,
+            last_event_at=outline.last_event_at,
+            closed_at=outline.closes_at if is_closed else None,
+            topic=outline.topic,
+            channels=outline.channels,
+            first_channel=first.touchpoint.channel,
+            last_channel=last.touchpoint.channel,
+            touches=len(self.entries),
+            contacts=outline.contacts,
+            handoffs=outline.handoffs,
+            redirects=outline.redirects,
+            wait_minutes=minutes(outline.wait_ms),
+            effort_minutes=minutes(effort_ms),
+            outcome="solved" if outline.is_solved else "unsolved" if is_closed else "open",
+            objects=outline.objects,
+            open_promises=outline.open_promises,
+            touchpoint_keys=outline.refs,
+        )
+
+
+class Stitching:
+    """Puts entries, given in story order, on strands.
+
+    Two touchpoints belong together when they share, strongest first: a case or another object that is one matter by
+    itself; a standing object such as a contract, within the journey gap; a thread; the same topic within the journey
+    gap. One that names no matter belongs to what its session was last about, else to what it is about next.
+    """
+
+    def __init__(self, settings: CoreSettings) -> None:
+        self.strands: list[Strand] = []
+        self.unions = 0
+        self._gap_ms = settings.journey_gap_ms
+        self._named: dict[str, tuple[Strand, int]] = {}
+        self._threads: dict[str, Strand] = {}
+
+    def join(self, entry: Entry, visit: Visit) -> Strand:
+        """Put the next entry on its strand; `visit` is the session it lies in."""
+        thread_id = entry.touchpoint.thread_id
+        strand = self._related(entry, thread_id)
+        if strand is None and not entry.keys:
+            strand = visit.recent or visit.unnamed
+            if strand is None:
+                strand = visit.unnamed = self._new()
+            strand = strand.root()
+        else:
+            if strand is None:
+                strand = self._new()
+            if visit.unnamed is not None and visit.recent is None:
+                strand = self._union(strand, visit.unnamed)
+            visit.recent = strand
+        strand.add(entry)
+        for key in entry.keys:
+            known = self._named.get(key)
+            self._named[key] = (strand, entry.end if known is None else max(entry.end, known[1]))
+        if thread_id is not None:
+            self._threads[thread_id] = strand
+        return strand
+
+    def _related(self, entry: Entry, thread_id: str | None) -> Strand | None:
+        strand: Strand | None = None
+        for key in entry.keys:
+            known = self._named.get(key)
+            if known is not None and (is_lasting(key) or entry.start - known[1] <= self._gap_ms):
+                strand = known[0].root() if strand is None else self._union(strand, known[0])
+        if thread_id is not None and thread_id in self._threads:
+            thread = self._threads[thread_id]
+            strand = thread.root() if strand is None else self._union(strand, thread)
+        return strand
+
+    def _union(self, one: Strand, other: Strand) -> Strand:
+        if one.root() is not other.root():
+            self.unions += 1
+        return one.union(other)
+
+    def _new(self) -> Strand:
+        strand = Strand()
+        self.strands.append(strand)
+        return strand
+
+
+def is_solution(entry: Entry) -> bool:
+    """Whether it solves its matter: resolved, confirmed, or a conversation or form that ended well."""
+    if entry.roles & SOLUTION:
+        return True
+    return bool(entry.roles & SOLUTION_IF_OK) and entry.touchpoint.outcome == "ok"
+
+
+def is_handoff(entry: Entry) -> bool:
+    """Whether the matter went from one team to another: a transfer, or a case assigned anew."""
+    if not entry.roles & HANDOFF:
+        return False
+    touchpoint = entry.touchpoint
+    if touchpoint.kind == "contact.transferred":
+        return True
+    return touchpoint.from_team is not None and touchpoint.from_team != touchpoint.to_team
+
+
+def count_open_promises(entries: Iterable[Entry]) -> int:
+    """Promises and call-backs that were neither kept nor broken yet.
+
+    Those with a `promise_id` are matched by it; those without one after another.
+    """
+    open_ids: set[str] = set()
+    nameless = 0
+    for entry in entries:
+        kind = entry.touchpoint.kind
+        if kind in _PROMISES_MADE:
+            if entry.touchpoint.promise_id is None:
+                nameless += 1
+            else:
+                open_ids.add(entry.touchpoint.promise_id)
+        elif kind in _PROMISES_ENDED:
+            if entry.touchpoint.promise_id is None:
+                nameless = max(0, nameless - 1)
+            else:
+                open_ids.discard(entry.touchpoint.promise_id)
+    return len(open_ids) + nameless

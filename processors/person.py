@@ -1,0 +1,277 @@
+"""One person: the set of their touchpoints, and everything that follows from it."""
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from processors.diff import FactKind, Judgement
+from processors.entries import Entry, Order
+from processors.fold import Fold
+from processors.friction.assessment import Assessment, assess
+from processors.friction.finding import FrictionRule
+from processors.friction.story import Story
+from processors.identifiers import content_hash, pack_version
+from processors.journeys import Strand
+from processors.settings import CoreSettings
+from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
+from schemas.touchpoint import AppliedTouchpoint
+
+
+class StepResult(Enum):
+    """What became of a touchpoint. Every one is either applied or a duplicate."""
+
+    APPLIED = "applied"
+    #: Applied, but older than a session that had been published as over.
+    APPLIED_LATE = "applied_late"
+    DUPLICATE = "duplicate"
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it came after what it belongs to had been published as over."""
+        return self is StepResult.APPLIED_LATE
+
+
+class _Assessed(NamedTuple):
+    """An assessment and how long it holds: for this revision of the story, from one deadline to the next."""
+
+    assessment: Assessment
+    rules: tuple[FrictionRule, ...]
+    revision: tuple[int, int]
+    since: int | None
+    until: int | None
+
+    def holds(self, rules: tuple[FrictionRule, ...], revision: tuple[int, int], watermark: int) -> bool:
+        if self.revision != revision or self.rules != rules:
+            return False
+        return (self.since is None or self.since <= watermark) and (self.until is None or watermark < self.until)
+
+
+class PersonState:
+    """The set of touchpoints of one person, and what was derived from it so far.
+
+    `epoch` and `archived` are parts of the version: the number of times the set shrank, and how many touchpoints
+    are counted but no longer held. Everything derived is a cache; the set alone decides what holds.
+    """
+
+    __slots__ = (
+        "_assessed",
+        "_entries",
+        "_fold",
+        "_folded",
+        "_over_until",
+        "_set",
+        "archived",
+        "epoch",
+        "person_key",
+        "tenant",
+    )
+
+    def __init__(self, tenant: str, person_key: str, *, epoch: int = 0, archived: int = 0) -> None:
+        self.tenant = tenant
+        self.person_key = person_key
+        self.epoch = epoch
+        self.archived = archived
+        self._set: dict[tuple[str, str], Entry] = {}
+        self._entries: list[Entry] = []
+        self._fold: Fold | None = None
+        self._folded = 0
+        self._assessed: _Assessed | None = None
+        self._over_until: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._set)
+
+    @property
+    def touchpoints(self) -> Iterator[AppliedTouchpoint]:
+        """All touchpoints in story order."""
+        return (entry.applied for entry in self._entries)
+
+
+def step(state: PersonState, applied: AppliedTouchpoint) -> StepResult:
+    """Take one touchpoint into the set.
+
+    One that is newer than all others costs a dictionary entry now and one fold step at the next judgement; an older
+    one makes that judgement fold anew. Of two touchpoints with one key the one earlier in the log counts, so
+    the outcome does not depend on the order of arrival.
+
+    Raises:
+        ValueError: the touchpoint belongs to another tenant.
+
+    """
+    touchpoint = applied.touchpoint
+    if touchpoint.tenant != state.tenant:
+        msg = f"touchpoint of tenant {touchpoint.tenant!r} given to a person of {state.tenant!r}"
+        raise ValueError(msg)
+    key = (touchpoint.source, touchpoint.id)
+    known = state._set.get(key)
+    if known is not None:
+        _settle_duplicate(state, known, applied)
+        return StepResult.DUPLICATE
+    entry = state._set[key] = Entry(applied)
+    entries = state._entries
+    if not entries or entry.order > entries[-1].order:
+        entries.append(entry)
+    else:
+        insort(entries, entry, key=_order)
+        state._fold = None
+    over_until = state._over_until
+    return StepResult.APPLIED_LATE if over_until is not None and entry.start <= over_until else StepResult.APPLIED
+
+
+def restore(
+    tenant: str,
+    person_key: str,
+    touchpoints: Iterable[AppliedTouchpoint],
+    *,
+    epoch: int = 0,
+    archived: int = 0,
+) -> PersonState:
+    """State with these touchpoints, in whatever order and however often they come."""
+    state = PersonState(tenant, person_key, epoch=epoch, archived=archived)
+    for applied in sorted(touchpoints, key=lambda applied: applied.order):
+        step(state, applied)
+    return state
+
+
+def judge(state: PersonState, rules: tuple[FrictionRule, ...], watermark: int, settings: CoreSettings) -> Judgement:
+    """All that holds for a person as of the watermark (UTC milliseconds).
+
+    A pure function of the set, rules, watermark and settings: caches in the state only save work. No clock is read;
+    whatever depends on time is a deadline that has passed when `watermark >= deadline`.
+
+    Raises:
+        ValueError: the person has no touchpoints.
+
+    """
+    if not state._entries:
+        msg = "a person without touchpoints cannot be judged"
+        raise ValueError(msg)
+    fold = _fold(state, settings)
+    assessment = _assess(state, fold, rules, watermark)
+    judgement = _judgement(state, fold, assessment, watermark)
+    for visit in reversed(fold.visits):
+        if visit.ended_at + settings.session_gap_ms < watermark:
+            state._over_until = visit.ended_at + settings.session_gap_ms
+            break
+    return judgement
+
+
+def _settle_duplicate(state: PersonState, known: Entry, applied: AppliedTouchpoint) -> None:
+    if _log_place(applied) >= _log_place(known.applied):
+        return
+    is_same = (
+        applied.touchpoint == known.applied.touchpoint
+        and applied.event_time == known.applied.event_time
+        and applied.end_time == known.applied.end_time
+    )
+    if is_same:
+        known.applied = applied
+        return
+    entry = Entry(applied)
+    state._set[applied.touchpoint.source, applied.touchpoint.id] = entry
+    state._entries = sorted(state._set.values(), key=_order)
+    state._fold = None
+
+
+def _log_place(applied: AppliedTouchpoint) -> tuple[int, str, int, int]:
+    return applied.ingestion_time, applied.origin_topic, applied.origin_partition, applied.origin_offset
+
+
+def _order(entry: Entry) -> Order:
+    return entry.order
+
+
+def _fold(state: PersonState, settings: CoreSettings) -> Fold:
+    """The fold over all entries; goes on from where it stands unless something came in between."""
+    fold = state._fold
+    if fold is None or fold.settings != settings:
+        fold = state._fold = Fold(settings)
+        state._folded = 0
+        state._assessed = None
+        for entry in state._entries:
+            entry.forget()
+    for entry in state._entries[state._folded :] if state._folded else state._entries:
+        fold.add(entry)
+    state._folded = len(state._entries)
+    return fold
+
+
+def _assess(state: PersonState, fold: Fold, rules: tuple[FrictionRule, ...], watermark: int) -> Assessment:
+    assessed = state._assessed
+    revision = fold.revision
+    if assessed is None or not assessed.holds(rules, revision, watermark):
+        assessment = assess(Story(fold), rules, watermark, person_key=state.person_key, settings=fold.settings)
+        ahead = [deadline for deadline in assessment.deadlines if deadline > watermark]
+        past = [deadline for deadline in assessment.deadlines if deadline <= watermark]
+        assessed = state._assessed = _Assessed(
+            assessment, rules, revision, max(past, default=None), min(ahead, default=None)
+        )
+    return assessed.assessment
+
+
+def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark: int) -> Judgement:
+    hashes: dict[FactKind, dict[str, int]] = {kind: {} for kind in FactKind}
+    sessions: list[Session] = []
+    known = hashes[FactKind.SESSION]
+    for visit in fold.visits:
+        session, known[session.session_id] = visit.stamped(state.person_key)
+        sessions.append(session)
+
+    frictions: list[Friction] = []
+    postings: list[EffortPosting] = []
+    friction_ms: defaultdict[Strand, int] = defaultdict(int)
+    known, posted = hashes[FactKind.FRICTION], hashes[FactKind.POSTING]
+    for assessed in assessment.frictions:
+        friction, known[friction.friction_id] = assessed.friction
+        frictions.append(friction)
+        friction_ms[assessed.strand] += assessed.cost_ms
+        for posting, hash_ in assessed.postings:
+            posted[posting.posting_id] = hash_
+            postings.append(posting)
+
+    journeys: list[Journey] = []
+    deadlines = list(assessment.deadlines)
+    known = hashes[FactKind.JOURNEY]
+    for strand in fold.stitching.strands:
+        if not (strand.is_root and strand.is_begun):
+            continue
+        journey, hash_ = strand.stamped(
+            state.person_key, fold.settings, friction_ms=friction_ms[strand], watermark=watermark
+        )
+        known[journey.journey_id] = hash_
+        journeys.append(journey)
+        deadlines.append(strand.outline(fold.settings).closes_at)
+        for posting, hash_ in strand.stamped_waits(state.person_key, fold.settings):
+            posted[posting.posting_id] = hash_
+            postings.append(posting)
+
+    wake_at = min((deadline for deadline in deadlines if deadline > watermark), default=None)
+    person = Person(
+        person_key=state.person_key,
+        tenant=state.tenant,
+        merged_into=None,
+        first_seen_at=state._entries[0].start,
+        last_seen_at=state._entries[-1].start,
+        touchpoints=len(state._set) + state.archived,
+        contacts=len(fold.contacts),
+        sessions=len(sessions),
+        journeys=len(journeys),
+        frictions=len(frictions),
+        next_deadline=wake_at,
+    )
+    hashes[FactKind.PERSON][person.person_key] = content_hash(person)
+    passed = sum(deadline <= watermark for deadline in deadlines)
+    return Judgement(
+        tenant=state.tenant,
+        person_key=state.person_key,
+        sessions=tuple(sessions),
+        journeys=tuple(journeys),
+        frictions=tuple(frictions),
+        postings=tuple(postings),
+        person=person,
+        wake_at=wake_at,
+        version=pack_version(state.epoch, len(state._set) + state.archived, passed),
+        hashes=hashes,
+    )
