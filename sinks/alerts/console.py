@@ -47,7 +47,10 @@ class ConsoleChannel:
         """Write one alert. A closed or full output is a retry."""
         lines = self.lines or sys.stdout
         try:
-            lines.write(json_line(message) if self.format == "json" else text_lines(message))
+            text = json_line(message) if self.format == "json" else text_lines(message)
+            # An output that is not UTF-8 gets what it cannot write spelt out, instead of nothing for ever.
+            encoding = getattr(lines, "encoding", None) or "utf-8"
+            lines.write(text.encode(encoding, "backslashreplace").decode(encoding))
             lines.flush()
         except (OSError, ValueError) as error:
             return Retry(None, f"standard output takes nothing: {type(error).__name__}")

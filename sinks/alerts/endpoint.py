@@ -1,5 +1,6 @@
 """The address of a receiver, which for a chat webhook is a password: whoever has it can post."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -57,6 +58,8 @@ class Endpoint:
             raise ValueError("is not a URL that starts with https://")
         if url.user is not None or url.password is not None:
             raise ValueError("has a user or password in it; receivers are told apart by their address alone")
+        if _is_number(host) and not _is_literal(host):
+            raise ValueError(f"leads to {host}, which is not an IP address in its usual form")
         reach = Reach.LOOPBACK if _is_loopback(host) else Reach.PUBLIC
         if url.scheme == "http" and reach is not Reach.LOOPBACK:
             raise ValueError("must start with https:// (http is for this machine only)")
@@ -73,6 +76,11 @@ def _is_literal(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_number(host: str) -> bool:
+    """Whether a host is a number to name servers (`127.1`, `0x7f000001`), and so an address that is not seen as one."""
+    return re.fullmatch(r"\d+|0[xX][0-9a-fA-F]*", host.rstrip(".").rpartition(".")[2]) is not None
 
 
 def _is_loopback(host: str) -> bool:

@@ -133,7 +133,7 @@ def build_message(intent: AlertIntent, wording: Wording) -> AlertMessage:
     return AlertMessage(
         intent=intent,
         language=wording.language,
-        title=f"{severity_word}: {pattern}",
+        title=": ".join(filter(None, (severity_word, pattern))),
         severity_word=severity_word,
         sentence=one_line(sentence),
         facts=facts,
@@ -154,6 +154,7 @@ def document(message: AlertMessage) -> dict[str, Any]:
     del intent["action"]
     timestamp = _utc(message.intent.anchor_at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     words = {
+        "evidence": list(message.intent.evidence),
         "language": str(message.language),
         "title": message.title,
         "severity_word": message.severity_word,

@@ -21,6 +21,7 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
+    InvalidURL,
     TCPConnector,
     ThreadedResolver,
 )
@@ -116,6 +117,8 @@ class HttpSender:
             ) as response:
                 start = await response.content.read(self._limits.answer_bytes)
                 return Answer(response.status, start, retry_after_s(response.headers.get("Retry-After"), self.now()))
+        except InvalidURL:
+            return Refused(f"{where} is not an address that can be posted to")
         except TimeoutError:
             return Retry(None, f"{where} did not answer within {self._limits.total_s:g} s")
         except ClientConnectorDNSError as error:

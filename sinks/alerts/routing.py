@@ -143,8 +143,7 @@ def load_routing(path: Path, known_rules: Collection[str] | None = None) -> Rout
     try:
         routing = Routing.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(details) for details in error.errors(include_url=False, include_input=False)]
-        raise RoutingError(source, problems) from None
+        raise RoutingError(source, _problems(error)) from None
     if known_rules is not None:
         _check_rules(source, routing, known_rules)
     return routing
@@ -264,6 +263,14 @@ _SAYINGS: Final[dict[str, Callable[[tuple[int | str, ...], Mapping[str, Any]], s
     "string_pattern_mismatch": _misspelt_name,
     "value_error": partial(_said, "{error}"),
 }
+
+
+def _problems(error: ValidationError) -> list[tuple[str, str]]:
+    """Places and problems of all errors, in the words of the file."""
+    all_details = error.errors(include_url=False, include_input=False)
+    # A list whose only entry is wrong counts as empty for pydantic; the wrong entry is what is to be told.
+    parents = {details["loc"][:length] for details in all_details for length in range(len(details["loc"]))}
+    return [_problem(d) for d in all_details if d["type"] != "too_short" or d["loc"] not in parents]
 
 
 def _problem(details: ErrorDetails) -> tuple[str, str]:

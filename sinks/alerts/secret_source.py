@@ -77,16 +77,19 @@ def _read_private_file(field: str, path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise SecretError(field, f"the file {path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # The open file is looked at, not its name, which could point elsewhere by now.
-        status = os.fstat(file.fileno())
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise SecretError(field, f"{path} is not a file")
         if others := stat.S_IMODE(status.st_mode) & 0o077:
             raise SecretError(field, f"others may use the file {path} (mode bits {others:03o}); run: chmod 600 {path}")
-        if status.st_size > SECRET_BYTES:
-            raise SecretError(field, f"the file {path} is over {SECRET_BYTES} bytes, no secret is")
-        try:
-            return file.read(SECRET_BYTES).decode()
-        except UnicodeDecodeError:
-            raise SecretError(field, f"the file {path} is not UTF-8 text") from None
+        content = os.read(descriptor, SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > SECRET_BYTES:
+        raise SecretError(field, f"the file {path} is over {SECRET_BYTES} bytes, no secret is")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise SecretError(field, f"the file {path} is not UTF-8 text") from None

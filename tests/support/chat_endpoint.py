@@ -77,7 +77,7 @@ class ChatEndpoint:
             return list(self.received)
 
     async def start(self) -> None:
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
+        self._runner = web.ServerRunner(_CountingServer(self), shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
@@ -97,7 +97,7 @@ class ChatEndpoint:
     ) -> None:
         await self.stop()
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._arrived:
@@ -118,6 +118,18 @@ class ChatEndpoint:
             await response.write(piece)
             self.bytes_streamed += len(piece)
         return response
+
+
+class _CountingServer(web.Server):
+    """Counts connections too, also those over which no request comes."""
+
+    def __init__(self, endpoint: ChatEndpoint) -> None:
+        super().__init__(endpoint.handle, access_log=None)
+        self._endpoint = endpoint
+
+    def __call__(self) -> web.RequestHandler:
+        self._endpoint.connections += 1
+        return super().__call__()
 
 
 @contextmanager
