@@ -88,8 +88,8 @@ $(INSTALLER): $(LOCKS)/installer.lock
 		echo "$(PYTHON) is not a Python from 3.11 to 3.14. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import venv, ensurepip' || { \
 		echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "Creating $(VENV) with $$("$(PYTHON)" --version)"
-	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV)
+	@[ -x $(BIN)/python ] || { \
+		echo "Creating $(VENV) with $$("$(PYTHON)" --version)"; "$(PYTHON)" -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 

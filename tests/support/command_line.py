@@ -3,6 +3,7 @@
 from typing import Any
 
 import typer.main
+
 from streams.cli.main import app
 
 
