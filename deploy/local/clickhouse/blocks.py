@@ -187,14 +187,14 @@ def _parametric(name: str, arguments: str, spec: str) -> _Column:
         case "FixedString":
             return _fixed(int(arguments))
         case "Decimal":
-            digits = int(arguments.split(",")[0])
+            digits = int(_split(arguments)[0])
             return _fixed(next(width for limit, width in _DECIMAL_WIDTHS if digits <= limit))
         case "Nullable":
             return _nullable(_column(arguments))
         case "LowCardinality":
             # The dictionary's null is an ordinary entry: there is no null map.
-            return _low_cardinality(_column(arguments.removeprefix("Nullable(").removesuffix(")"))
-                                    if arguments.startswith("Nullable(") else _column(arguments))
+            nullable = re.fullmatch(r"Nullable\((.*)\)", arguments, re.DOTALL)
+            return _low_cardinality(_column(nullable[1] if nullable else arguments))
         case "Array":
             return _array(_column(arguments))
         case "Map":

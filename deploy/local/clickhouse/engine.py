@@ -1,14 +1,16 @@
 """The embedded ClickHouse engine: one per process and data directory, one handle per connection."""
 
+import fcntl
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Protocol
 
 import chdb.state.sqlitelike as chdb_state
 
+from deploy.local.starting import EXIT_DATA_DIR, StartError
+
 UNKNOWN_EXCEPTION = 1002
-UNKNOWN_SETTING = 115
 
 # "Code: 47. DB::Exception: text. (NAME)"; an error raised while another is prepared carries the head twice.
 _ERROR_HEAD = re.compile(r"^(?:Streaming query failed: )?(?:Code: (?P<code>\d+)\. DB::Exception: )+")
@@ -35,8 +37,17 @@ class EngineError(Exception):
         return cls(int(head["code"]), text[head.end() :])
 
 
-class DataDirError(Exception):
-    """The data directory cannot be opened, most often because another process has it open."""
+class _Result(Protocol):
+    def bytes(self) -> bytes:
+        """Return the output, or one piece of it."""
+
+
+class _Stream(Protocol):
+    def fetch(self) -> _Result | None:
+        """Return the next piece of output."""
+
+    def close(self) -> None:
+        """End the query."""
 
 
 class Insert(Protocol):
@@ -74,7 +85,7 @@ class Handle:
         except RuntimeError as error:
             raise EngineError.read(error) from error
 
-    def blocks(self, sql: str) -> Iterator[bytes] | None:
+    def blocks(self, sql: str) -> Generator[bytes] | None:
         """Run a SELECT and yield its Native blocks, one at a time; ``None`` when the statement is no SELECT.
 
         Until the iterator is exhausted or closed the handle answers nothing else.
@@ -90,6 +101,13 @@ class Handle:
                 return None
             raise EngineError.read(error) from error
         return _drain(stream)
+
+    def is_single_read(self, sql: str) -> bool | None:
+        """Ask the engine's parser whether ``sql`` is one statement that only reads; ``None`` when it is no SQL."""
+        answer = self._connection._conn.classify_query(sql)
+        if not answer["statement_count"]:
+            return None
+        return bool(answer["query_class"].name == "READ_ONLY" and answer["statement_count"] == 1)
 
     def insert(self, sql: str) -> Insert:
         """Open an INSERT (without FORMAT, VALUES or data) that takes Native blocks.
@@ -109,7 +127,7 @@ class Handle:
         self._connection.close()
 
 
-def _drain(stream: chdb_state.StreamingResult) -> Iterator[bytes]:
+def _drain(stream: _Stream) -> Generator[bytes]:
     try:
         while True:
             try:
@@ -124,6 +142,23 @@ def _drain(stream: chdb_state.StreamingResult) -> Iterator[bytes]:
         stream.close()
 
 
+def _why_not_opened(data_dir: Path, error: OSError | EngineError) -> str:
+    # The engine itself only says that it failed. It keeps an advisory lock on this file while it runs.
+    status = data_dir / "status"
+    try:
+        with status.open("rb+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = re.search(r"PID: (\d+)", status.read_text())
+        return (
+            f"the data directory {data_dir} is in use by process {owner[1] if owner else 'unknown'}: only one can use "
+            "it at a time. Stop that one, or choose another directory with --data-dir"
+        )
+    except OSError:
+        pass  # not held by anyone: the engine's own words are all there is
+    return f"cannot open the data directory {data_dir}: {error}"
+
+
 class Engine:
     """The engine over one data directory. Thread-safe."""
 
@@ -131,7 +166,7 @@ class Engine:
         """Open the directory, made when it is missing.
 
         Raises:
-            DataDirError: it cannot be opened.
+            StartError: it cannot be opened.
 
         """
         self._path = str(data_dir)
@@ -140,13 +175,10 @@ class Engine:
             # The engine lives as long as a handle is open: this one keeps it from restarting between connections.
             self._keeper = Handle(self._path)
         except (OSError, EngineError) as error:
-            message = (
-                f"cannot open the data directory {data_dir}: {error}. "
-                "Only one process can use it at a time: stop the other one, or choose another with --data-dir."
-            )
-            raise DataDirError(message) from error
-        version, self.timezone = self._keeper.run("SELECT version(), timezone()", "TSV").decode().rstrip("\n").split("\t")
+            raise StartError(EXIT_DATA_DIR, _why_not_opened(data_dir, error)) from error
+        version = self._keeper.run("SELECT version()", "TSVRaw").decode().strip()
         major, minor, patch, *_ = (int(part) for part in version.split("."))
+        self.timezone = self._keeper.run("SELECT timezone()", "TSVRaw").decode().strip()
         self.version = (major, minor, patch)
 
     def handle(self) -> Handle:

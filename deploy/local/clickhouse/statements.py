@@ -3,7 +3,8 @@
 import re
 from typing import NamedTuple
 
-_COMMENTS = re.compile(r"^(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)+", re.DOTALL)
+# Block comments nest for the engine; one with another inside is left standing.
+_COMMENTS = re.compile(r"^(?:\s+|--[^\n]*(?:\n|$)|/\*(?:(?!/\*|\*/).)*\*/)+", re.DOTALL)
 _TRAILING_FORMAT = re.compile(r"\s+FORMAT\s+(?P<format>\w+)[\s;]*$", re.IGNORECASE)
 _TRAILING_VALUES = re.compile(r"[\s)]VALUES[\s;]*$", re.IGNORECASE)
 
@@ -50,6 +51,12 @@ def without_format(sql: str) -> str:
     return sql[: match.start()] if match else sql
 
 
+def trailing_format(sql: str) -> str | None:
+    """Return the name in the FORMAT clause at the end."""
+    match = _TRAILING_FORMAT.search(sql)
+    return match["format"] if match else None
+
+
 def without_leading_comments(sql: str) -> str:
     """Cut white space and comments off the beginning."""
     return _COMMENTS.sub("", sql, count=1)
@@ -68,6 +75,6 @@ def quoted_name(text: str) -> str:
 
 
 def _unquoted(name: str) -> str:
-    if name[0] not in "`\"":
+    if name[0] not in '`"':
         return name
     return re.sub(r"\\(.)|``", lambda match: match[1] or "`", name[1:-1])
