@@ -1,5 +1,7 @@
 """Contacts: what a customer began and expects an answer to; the touchpoints of one thread are one contact."""
 
+from typing import NamedTuple
+
 from processors.entries import Entry
 from processors.kinds import CONTACT, ENDING, family
 from processors.settings import HOUR_MS, MINUTE_MS
@@ -9,6 +11,13 @@ ATTENDED_CHANNELS = frozenset({"phone", "chat", "store"})
 #: What a contact costs when nothing about its length is known; our default.
 DEFAULT_CONTACT_MS = 2 * MINUTE_MS
 LONGEST_CONTACT_MS = HOUR_MS
+
+
+class Spent(NamedTuple):
+    """Customer's time, milliseconds, and whether it was measured rather than assumed."""
+
+    ms: int
+    is_measured: bool
 
 
 class Contact:
@@ -104,20 +113,20 @@ class Contact:
             identity for entry in self.entries if is_contact(entry) for identity in entry.touchpoint.identities
         )
 
-    def spent_ms(self) -> tuple[int, bool]:
-        """Customer's active time in milliseconds, and whether it was measured rather than assumed."""
+    def spent(self) -> Spent:
+        """Customer's active time in it, as the touchpoints tell, else as its channel and length suggest."""
         sent = sum(entry.touchpoint.active_ms or 0 for entry in self.entries if is_contact(entry))
         ended = max((entry.touchpoint.active_ms or 0 for entry in self.entries if entry.roles & ENDING), default=0)
         if sent or ended:
-            return sent or ended, True
+            return Spent(sent or ended, is_measured=True)
         if self.channel in ATTENDED_CHANNELS and self.end > self.start:
-            return min(self.end - self.start, LONGEST_CONTACT_MS), True
-        return DEFAULT_CONTACT_MS, False
+            return Spent(min(self.end - self.start, LONGEST_CONTACT_MS), is_measured=True)
+        return Spent(DEFAULT_CONTACT_MS, is_measured=False)
 
-    def evidence(self) -> list[Entry]:
+    def evidence(self) -> tuple[Entry, ...]:
         """Touchpoints that tell when it began and when it ended."""
         closing = self.closing
-        return [self.first] if closing is None or closing is self.first else [self.first, closing]
+        return (self.first,) if closing is None or closing is self.first else (self.first, closing)
 
 
 def is_contact(entry: Entry) -> bool:

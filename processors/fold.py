@@ -35,6 +35,8 @@ class Fold:
         #: Self-service on web and app, under one key.
         self.self_help = Timeline()
         self._threads: dict[tuple[str, str], Contact] = {}
+        #: Channel families where an arrival is still awaited, with the time of the latest redirect there.
+        self._awaited: dict[str, int] = {}
 
     def add(self, entry: Entry) -> None:
         """Take the next entry; entries must come in story order."""
@@ -46,7 +48,6 @@ class Fold:
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
             self._trace(entry)
         if roles & QUIET and not roles & (CONSENT | ENDING) and entry.touchpoint.thread_id is None:
-            self._acts += bool(self.redirects)
             return
         self._acts += 1
         self._converse(entry)
@@ -56,7 +57,7 @@ class Fold:
     def revision(self) -> tuple[int, int]:
         """Changes whenever an entry could have changed a friction or the journey it belongs to.
 
-        Looking around cannot, unless the customer was sent somewhere: then it may be the arrival.
+        Looking around cannot, unless it is the arrival where the customer was sent.
         """
         return self._acts, self.stitching.unions
 
@@ -66,6 +67,12 @@ class Fold:
             place = family(channel)
             for key in entry.keys or (UNNAMED,):
                 self.arrivals.add((place, key), entry.start, entry)
+            sent_at = self._awaited.get(place)
+            if sent_at is not None:
+                self._acts += 1
+                # Only the first arrival counts, and one that names no matter is the first for every redirect.
+                if not entry.keys and entry.start > sent_at:
+                    del self._awaited[place]
         if entry.roles & SELF_HELP and channel in SELF_HELP_CHANNELS:
             self.self_help.add(UNNAMED, entry.start, entry)
 
@@ -88,6 +95,8 @@ class Fold:
         roles = entry.roles
         if roles & REDIRECT:
             self.redirects.append(entry)
+            if entry.touchpoint.redirect_to is not None:
+                self._awaited[family(entry.touchpoint.redirect_to)] = entry.start
         if roles & FORM:
             self.forms.append(entry)
         if is_invitation(entry):

@@ -42,8 +42,9 @@ class _Assessed(NamedTuple):
     since: int | None
     until: int | None
 
-    def holds(self, rules: tuple[FrictionRule, ...], revision: tuple[int, int], watermark: int) -> bool:
-        if self.revision != revision or self.rules != rules:
+    def holds(self, revision: tuple[int, int], watermark: int) -> bool:
+        """Whether it is what the rules would find again."""
+        if self.revision != revision:
             return False
         return (self.since is None or self.since <= watermark) and (self.until is None or watermark < self.until)
 
@@ -199,16 +200,27 @@ def _fold(state: PersonState, settings: CoreSettings) -> Fold:
 
 
 def _assess(state: PersonState, fold: Fold, rules: tuple[FrictionRule, ...], watermark: int) -> Assessment:
-    assessed = state._assessed
-    revision = fold.revision
-    if assessed is None or not assessed.holds(rules, revision, watermark):
-        assessment = assess(Story(fold), rules, watermark, person_key=state.person_key, settings=fold.settings)
-        ahead = [deadline for deadline in assessment.deadlines if deadline > watermark]
-        past = [deadline for deadline in assessment.deadlines if deadline <= watermark]
-        assessed = state._assessed = _Assessed(
-            assessment, rules, revision, max(past, default=None), min(ahead, default=None)
+    """The assessment of the fold; the last one while it holds, else a new one that takes over what stayed."""
+    kept = state._assessed
+    if kept is not None and kept.rules != rules:
+        kept = None
+    if kept is None or not kept.holds(fold.revision, watermark):
+        assessment = assess(
+            Story(fold),
+            rules,
+            watermark,
+            person_key=state.person_key,
+            settings=fold.settings,
+            previous=None if kept is None else kept.assessment,
         )
-    return assessed.assessment
+        kept = state._assessed = _Assessed(
+            assessment,
+            rules,
+            fold.revision,
+            max((deadline for deadline in assessment.deadlines if deadline <= watermark), default=None),
+            min((deadline for deadline in assessment.deadlines if deadline > watermark), default=None),
+        )
+    return kept.assessment
 
 
 def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark: int) -> Judgement:

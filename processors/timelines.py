@@ -80,14 +80,3 @@ class Timeline:
                 if best is None or found[:2] > best[:2]:
                     best = found
         return None if best is None else (best[0], best[2])
-
-    def between(self, keys: Iterable[Hashable], since: int, until: int) -> list[Entry]:
-        """Entries under any of the keys in story order, each once."""
-        found: dict[Order, Entry] = {}
-        for key in keys:
-            line = self._lines.get(key)
-            if line is not None:
-                line.sort()
-                for entry in line.entries[bisect_left(line.times, since) : bisect_right(line.times, until)]:
-                    found[entry.order] = entry
-        return [found[order] for order in sorted(found)]

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from processors.durations import minutes
 from processors.effort import post
-from processors.friction.finding import Finding, FrictionRule, parameters_hash
+from processors.entries import Entry, Order
+from processors.friction.finding import Finding, FrictionRule
 from processors.friction.guards import reason_to_stay_silent
-from processors.friction.severity import Circumstances, severity_of
+from processors.friction.severity import Circumstances, SeverityScale, severity_of
 from processors.friction.story import Moment, Story
 from processors.identifiers import content_hash, hash_id
 from processors.journeys import Strand, is_solution
@@ -23,54 +24,106 @@ class Assessed(NamedTuple):
     strand: Strand
 
 
-class Assessment(NamedTuple):
-    """All frictions of a person, and every moment at which time alone may change one."""
+class _Standing(NamedTuple):
+    """How one finding stands in its story. Together with the finding it decides everything, so equal ones are alike."""
 
-    frictions: tuple[Assessed, ...]
-    deadlines: tuple[int, ...]
+    finding: Finding
+    solution: Moment | None
+    repeat_of: Entry | None
+    is_aged: bool
+    recovery: Moment | None
+    refusal: Entry | None
+    strand: Strand
+    journey_id: str
+
+
+class Assessment:
+    """All frictions of a person, and every moment at which time alone may change one.
+
+    Keeps what it described, so that the next assessment of the same fold only describes what is new.
+    """
+
+    __slots__ = ("_known", "deadlines", "frictions")
+
+    def __init__(self) -> None:
+        self.frictions: list[Assessed] = []
+        self.deadlines: list[int] = []
+        self._known: dict[tuple[str, Order], tuple[_Standing, Assessed]] = {}
+
+    def keep(self, rule_id: str, standing: _Standing, assessed: Assessed) -> None:
+        """Add the friction of a finding."""
+        self.frictions.append(assessed)
+        self._known[rule_id, standing.finding.anchor.order] = (standing, assessed)
+
+    def recall(self, rule_id: str, standing: _Standing) -> Assessed | None:
+        """The friction of a finding that stands as it stood."""
+        known = self._known.get((rule_id, standing.finding.anchor.order))
+        return known[1] if known is not None and known[0] == standing else None
 
 
 def assess(
-    story: Story, rules: tuple[FrictionRule, ...], watermark: int, *, person_key: str, settings: CoreSettings
+    story: Story,
+    rules: tuple[FrictionRule, ...],
+    watermark: int,
+    *,
+    person_key: str,
+    settings: CoreSettings,
+    previous: Assessment | None = None,
 ) -> Assessment:
-    """Every friction that the rules find in a story, as of the watermark."""
-    frictions: list[Assessed] = []
-    deadlines: list[int] = []
+    """Every friction that the rules find in a story, as of the watermark.
+
+    `previous` must be of the same rules, settings and fold; it saves work and changes nothing.
+    """
+    assessment = Assessment()
     for rule in rules:
+        told = rule.parameters
         findings = rule.find(story, watermark)
-        deadlines.extend(findings.deadlines)
-        rule_hash = parameters_hash(rule.parameters) if findings.found else ""
-        previous: Finding | None = None
+        assessment.deadlines.extend(findings.deadlines)
+        before: Finding | None = None
         for finding in findings.found:
-            solution = solution_of(story, finding)
-            aged_at = finding.anchor.start + rule.parameters.severity.age_ms
-            is_overdue = solution is None or solution.at > aged_at
-            if is_overdue:
-                deadlines.append(aged_at)
-            repeat_of = previous
-            if previous is not None:
-                apart = finding.anchor.start - previous.anchor.start
-                repeat_of = previous if apart <= rule.parameters.severity.repeat_window_ms else None
-            circumstances = Circumstances(
-                cost_ms=sum(cost.ms for cost in finding.costs),
-                repeat_of=None if repeat_of is None else repeat_of.anchor.ref,
-                is_aged=is_overdue and watermark >= aged_at,
-                recovered_by=recovery_of(story, finding, rule.parameters.severity.recovery_window_ms),
+            standing, aged_at = _stand(
+                story, finding, before, scale=told.severity, watermark=watermark, settings=settings
             )
-            frictions.append(
-                _assessed(
-                    story,
-                    rule,
-                    finding,
-                    circumstances,
-                    solution,
-                    rule_hash=rule_hash,
-                    person_key=person_key,
-                    settings=settings,
-                )
-            )
-            previous = finding
-    return Assessment(tuple(frictions), tuple(deadlines))
+            if aged_at is not None:
+                assessment.deadlines.append(aged_at)
+            assessed = None if previous is None else previous.recall(told.rule_id, standing)
+            if assessed is None:
+                assessed = _assessed(rule, standing, person_key=person_key)
+            assessment.keep(told.rule_id, standing, assessed)
+            before = finding
+    return assessment
+
+
+def _stand(
+    story: Story,
+    finding: Finding,
+    before: Finding | None,
+    *,
+    scale: SeverityScale,
+    watermark: int,
+    settings: CoreSettings,
+) -> tuple[_Standing, int | None]:
+    """How a finding stands, and the moment at which it ages, passed or not; `before` is the rule's previous one."""
+    anchor = finding.anchor
+    solution = solution_of(story, finding)
+    aged_at = anchor.start + scale.age_ms
+    is_overdue = solution is None or solution.at > aged_at
+    is_repeat = before is not None and anchor.start - before.anchor.start <= scale.repeat_window_ms
+    if anchor.strand is None:
+        msg = f"the anchor {anchor.ref} is on no journey"
+        raise ValueError(msg)
+    strand = anchor.strand.root()
+    standing = _Standing(
+        finding=finding,
+        solution=solution,
+        repeat_of=before.anchor if before is not None and is_repeat else None,
+        is_aged=is_overdue and watermark >= aged_at,
+        recovery=story.proactive_solution(finding.keys, anchor.start + 1, anchor.start + scale.recovery_window_ms),
+        refusal=story.profiling_refusal(anchor.start),
+        strand=strand,
+        journey_id=strand.outline(settings).journey_id,
+    )
+    return standing, aged_at if is_overdue else None
 
 
 def solution_of(story: Story, finding: Finding) -> Moment | None:
@@ -81,36 +134,24 @@ def solution_of(story: Story, finding: Finding) -> Moment | None:
     return story.solution(finding.keys, anchor.start + 1)
 
 
-def recovery_of(story: Story, finding: Finding, within_ms: int) -> str | None:
-    """The touchpoint with which the company came with a solution soon after the anchor."""
-    found = story.proactive_solution(finding.keys, finding.anchor.start + 1, finding.anchor.start + within_ms)
-    return None if found is None else found.entry.ref
-
-
-def _assessed(
-    story: Story,
-    rule: FrictionRule,
-    finding: Finding,
-    circumstances: Circumstances,
-    solution: Moment | None,
-    *,
-    rule_hash: str,
-    person_key: str,
-    settings: CoreSettings,
-) -> Assessed:
-    told, anchor = rule.parameters, finding.anchor
-    if anchor.strand is None:
-        msg = f"the anchor {anchor.ref} of {told.rule_id} is on no journey"
-        raise ValueError(msg)
-    strand = anchor.strand.root()
-    journey_id = strand.outline(settings).journey_id
+def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> Assessed:
+    told, finding = rule.parameters, standing.finding
+    described = rule.describe(finding)
+    anchor, journey_id = finding.anchor, standing.journey_id
     tenant = anchor.touchpoint.tenant
     friction_id = hash_id("friction", tenant, told.rule_id, anchor.ref)
-    severity, parts = severity_of(finding.base, finding.variant, circumstances, told.severity)
-    proofs = {entry.order: entry for entry in finding.evidence}
-    silenced_by = reason_to_stay_silent(story, anchor, proofs.values())
-    if solution is not None:
-        proofs[solution.entry.order] = solution.entry
+    cost_ms = sum(cost.ms for cost in described.costs)
+    circumstances = Circumstances(
+        cost_ms=cost_ms,
+        repeat_of=None if standing.repeat_of is None else standing.repeat_of.ref,
+        is_aged=standing.is_aged,
+        recovered_by=None if standing.recovery is None else standing.recovery.entry.ref,
+    )
+    severity, parts = severity_of(described.base, finding.variant, circumstances, told.severity)
+    silenced_by = reason_to_stay_silent(described.evidence, standing.refusal)
+    proofs = {entry.order: entry for entry in described.evidence}
+    if standing.solution is not None:
+        proofs[standing.solution.entry.order] = standing.solution.entry
     variant = told.variant(finding.variant)
     friction = Friction(
         friction_id=friction_id,
@@ -118,29 +159,29 @@ def _assessed(
         rule_id=told.rule_id,
         rule_version=told.version,
         variant=finding.variant,
-        status=FrictionStatus.OPEN if solution is None else FrictionStatus.CLEARED,
+        status=FrictionStatus.OPEN if standing.solution is None else FrictionStatus.CLEARED,
         severity=severity,
         person_key=person_key,
         journey_id=journey_id,
         anchor_at=anchor.start,
         opened_at=anchor.start,
-        from_channel=finding.from_channel,
-        to_channel=finding.to_channel,
-        team=finding.team,
-        topic=finding.topic,
-        minutes=minutes(circumstances.cost_ms),
+        from_channel=described.from_channel,
+        to_channel=described.to_channel,
+        team=described.team,
+        topic=described.topic,
+        minutes=minutes(cost_ms),
         evidence=Evidence(
             rule_id=told.rule_id,
             rule_version=told.version,
-            rule_hash=rule_hash,
+            rule_hash=rule.content_hash,
             touchpoints=tuple(proofs[order].ref for order in sorted(proofs)),
-            checks=finding.checks,
-            guards=finding.guards,
+            checks=described.checks,
+            guards=described.guards,
             severity_parts=parts,
-            nearest_miss=finding.nearest_miss,
+            nearest_miss=described.nearest_miss,
         ),
-        sentence_en=variant.sentence_en.format_map(finding.words),
-        sentence_de=variant.sentence_de.format_map(finding.words),
+        sentence_en=variant.sentence_en.format_map(described.words),
+        sentence_de=variant.sentence_de.format_map(described.words),
         is_alertable=silenced_by is None,
         silenced_by=silenced_by,
     )
@@ -152,15 +193,15 @@ def _assessed(
             cost.voucher,
             person_key=person_key,
             journey_id=journey_id,
-            team=finding.team,
+            team=described.team,
             is_measured=cost.is_measured,
             friction_id=friction_id,
         )
-        for cost in finding.costs
+        for cost in described.costs
     )
     return Assessed(
         (friction, content_hash(friction)),
         tuple((posting, content_hash(posting)) for posting in postings),
-        circumstances.cost_ms,
-        strand,
+        cost_ms,
+        standing.strand,
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -55,18 +55,29 @@ class Cost(NamedTuple):
     voucher: Entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A pattern that a rule found, before severity and status are judged.
+    """That a pattern holds, and nothing derived from it yet; equal findings are described alike.
 
-    `anchor` is the entry that it hangs on and that names it for ever; `keys` the matter; `base` the severity before
-    modifiers. In `guards`, `passed` says that the guard did not object. `words` fill the sentence of the variant.
+    `anchor` is the entry that it hangs on and that names it for ever, `keys` its matter. `facts` is whatever else the
+    rule needs to describe it: an immutable value of its own, equal when the description would be equal.
     """
 
     anchor: Entry
     variant: str
-    base: int
     keys: tuple[str, ...]
+    facts: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A finding in full, before severity and status are judged.
+
+    `base` is the severity before modifiers. In `guards`, `passed` says that the guard did not object. `words` fill
+    the sentence of the variant.
+    """
+
+    base: int
     from_channel: str
     to_channel: str
     team: str | None
@@ -95,11 +106,23 @@ class FrictionRule(Protocol):
         """What it was told."""
         ...
 
+    @property
+    def content_hash(self) -> str:
+        """`parameters_hash` of its parameters, computed once."""
+        ...
+
     def find(self, story: Story, watermark: int) -> Findings:
         """Every place in the story where the pattern holds, in order of the anchors.
 
         A pure function of story, parameters and watermark. `deadlines` must hold the same moments whatever the
         watermark, since the version of a person's rows counts how many of them have passed.
+        """
+        ...
+
+    def describe(self, finding: Finding) -> Description:
+        """All there is to say about a finding of this rule: a pure function of the finding and the parameters.
+
+        Findings last while descriptions are dear, so one that is equal to an earlier one is not described again.
         """
         ...
 

@@ -47,7 +47,7 @@ def household(first: Contact, second: Contact) -> Check:
 
 def new_object(first: Contact, second: Contact) -> Check:
     """Objects when both name an object of the same type and not the same one: then it is another matter."""
-    for type_ in DISTINCT_TYPES:
+    for type_ in DISTINCT_TYPES if first.keys != second.keys else ():
         one, other = object_ids(first.keys, type_), object_ids(second.keys, type_)
         if one and other and not one & other:
             return Check("new_object", f"another {type_}", "the same order, contract or claim", passed=False)
@@ -60,13 +60,14 @@ def scheduled(second: Contact) -> Check:
     return Check("scheduled", reason or "no reason given", "not scheduled", passed=reason not in SCHEDULED_REASONS)
 
 
-def reason_to_stay_silent(story: Story, anchor: Entry, evidence: Iterable[Entry]) -> str | None:
-    """Why teams are not told of a friction that holds: imported history, a declared incident, refused profiling."""
+def reason_to_stay_silent(evidence: Iterable[Entry], refusal: Entry | None) -> str | None:
+    """Why teams are not told of a friction that holds: imported history, a declared incident, refused profiling.
+
+    `refusal` is the customer's refusal of profiling that held when it happened.
+    """
     touchpoints = [entry.touchpoint for entry in evidence]
     if any(touchpoint.backfill for touchpoint in touchpoints):
         return "backfill"
     if any(text.startswith("incident:") for touchpoint in touchpoints for text in touchpoint.objects):
         return "incident"
-    if story.profiling_refusal(anchor.start) is not None:
-        return "consent"
-    return None
+    return None if refusal is None else "consent"

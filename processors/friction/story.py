@@ -94,15 +94,20 @@ class Story:
         place = family(channel)
         return moment(self._fold.arrivals.first([(place, key) for key in (*keys, UNNAMED)], since, until))
 
-    def forms(self, keys: Keys, channel: str, since: int, until: int) -> list[Entry]:
-        """Forms and requests for data of the matter on a channel."""
+    def form(self, keys: Keys, channel: str, since: int, until: int) -> Entry | None:
+        """First form or request for data of the matter on a channel; one that tells the time it took comes first."""
         if self._forms is None:
             self._forms = Timeline()
             for entry in self._fold.forms:
                 place = family(entry.touchpoint.channel)
                 for key in entry.matter:
                     self._forms.add((place, key), entry.start, entry)
-        return self._forms.between([(family(channel), key) for key in keys], since, until)
+                    if entry.touchpoint.active_ms:
+                        self._forms.add((place, key, "timed"), entry.start, entry)
+        place = family(channel)
+        timed = self._forms.first([(place, key, "timed") for key in keys], since, until)
+        found = timed or self._forms.first([(place, key) for key in keys], since, until)
+        return None if found is None else found[1]
 
     def self_help(self, since: int, until: int) -> Moment | None:
         """Latest sign of the customer helping themselves on web or app."""

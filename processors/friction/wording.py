@@ -41,7 +41,7 @@ _GERMAN: Final[dict[str, str]] = {
 
 
 def words_for(from_channel: str, to_channel: str, topic: str | None, **more: str) -> dict[str, str]:
-    """Words that every sentence may use, each as `name` and `name_de`; channels we have no word for stay as they are."""
+    """Words that every sentence may use, each as `name` and `name_de`; a channel without a word stays as it is."""
     return {
         "from_channel": _ENGLISH.get(from_channel, from_channel),
         "from_channel_de": _GERMAN.get(from_channel, from_channel),

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from processors.durations import spell_duration
 from processors.entries import Entry
-from processors.friction.finding import Cost, Finding, Findings, RuleParameters, Variant
+from processors.friction.finding import Cost, Description, Finding, Findings, RuleParameters, Variant, parameters_hash
 from processors.friction.story import Moment, Story
 from processors.friction.wording import words_for
 from processors.kinds import FORM
@@ -93,15 +93,15 @@ class ChannelRedirect(RuleParameters, frozen=True, kw_only=True):
 
 
 class _Aftermath(NamedTuple):
-    """What followed a redirect, as far as the story goes."""
+    """Where a redirect led, and what came of it as far as the story goes."""
 
+    target: str
+    topic: str | None
     earlier: Entry | None
     arrival: Moment | None
     late_arrival: Moment | None
     form: Entry | None
     solution: Moment | None
-    variant: str
-    deadline: int | None
 
 
 class ChannelRedirectRule:
@@ -113,6 +113,7 @@ class ChannelRedirectRule:
 
     def __init__(self, parameters: ChannelRedirect | None = None) -> None:
         self.parameters = parameters or ChannelRedirect()
+        self.content_hash = parameters_hash(self.parameters)
 
     def find(self, story: Story, watermark: int) -> Findings:
         """Every redirect that is a friction, in story order; `lost` waits for its deadline."""
@@ -125,68 +126,63 @@ class ChannelRedirectRule:
                 continue
             earlier = max((latest[key] for key in redirect.matter if key in latest), key=_order, default=None)
             latest.update(dict.fromkeys(redirect.matter, redirect))
-            aftermath = self._aftermath(story, redirect, target, earlier, watermark)
-            if aftermath.deadline is not None:
-                findings.deadlines.append(aftermath.deadline)
-            findings.found.append(self._finding(redirect, target, aftermath))
+            if earlier is not None and redirect.start - earlier.start > self.parameters.chain_window_ms:
+                earlier = None
+            aftermath = self._aftermath(story, redirect, target, earlier)
+            variant, deadline = self._variant(redirect, aftermath, watermark)
+            if deadline is not None:
+                findings.deadlines.append(deadline)
+            findings.found.append(Finding(redirect, variant, redirect.matter, aftermath))
         return findings
 
-    def _aftermath(
-        self, story: Story, redirect: Entry, target: str, earlier: Entry | None, watermark: int
-    ) -> _Aftermath:
-        told = self.parameters
-        keys, at = redirect.matter, redirect.start
-        if earlier is not None and at - earlier.start > told.chain_window_ms:
-            earlier = None
-        come = story.arrival(keys, target, at + 1)
-        arrival = come if come is not None and come.at <= at + told.follow_window_ms else None
+    def _aftermath(self, story: Story, redirect: Entry, target: str, earlier: Entry | None) -> _Aftermath:
+        keys, after = redirect.matter, redirect.start + 1
+        arrival = story.arrival(keys, target, after)
+        late_arrival: Moment | None = None
+        if arrival is not None and arrival.at > redirect.start + self.parameters.follow_window_ms:
+            arrival, late_arrival = None, arrival
         form = None if arrival is None else self._form(story, redirect, target, arrival)
-        solution = story.solution(keys, at + 1)
-        lost_at = at + told.lost_after_ms
-        deadline: int | None = None
-        if earlier is not None:
-            variant = CHAIN
-        elif form is not None or redirect.touchpoint.fields_required or redirect.touchpoint.items_requested:
-            variant = FORM_DEMANDED
-        elif arrival is not None:
-            variant = FOLLOWED
-        elif (come is None or come.at > lost_at) and (solution is None or solution.at > lost_at):
-            deadline = lost_at
-            variant = LOST if watermark >= lost_at else REDIRECTED
-        else:
-            variant = REDIRECTED
-        return _Aftermath(earlier, arrival, None if arrival is come else come, form, solution, variant, deadline)
+        solution = story.solution(keys, after)
+        return _Aftermath(target, topic_of(redirect), earlier, arrival, late_arrival, form, solution)
+
+    def _variant(self, redirect: Entry, aftermath: _Aftermath, watermark: int) -> tuple[str, int | None]:
+        """Variant as of the watermark, and the moment at which time alone makes it another."""
+        if aftermath.earlier is not None:
+            return CHAIN, None
+        if aftermath.form is not None or demanded(redirect):
+            return FORM_DEMANDED, None
+        if aftermath.arrival is not None:
+            return FOLLOWED, None
+        lost_at = redirect.start + self.parameters.lost_after_ms
+        if any(found and found.at <= lost_at for found in (aftermath.late_arrival, aftermath.solution)):
+            return REDIRECTED, None
+        return (LOST if watermark >= lost_at else REDIRECTED), lost_at
 
     def _form(self, story: Story, redirect: Entry, target: str, arrival: Moment) -> Entry | None:
         """The form filled or data demanded after arrival: the one that tells the time it took, else the first."""
         until = arrival.at + self.parameters.form_window_ms
-        forms = story.forms(redirect.matter, target, arrival.at, until)
-        if not forms and arrival.entry.roles & FORM:
-            forms = [arrival.entry]
-        return next((form for form in forms if form.touchpoint.active_ms), next(iter(forms), None))
+        form = story.form(redirect.matter, target, arrival.at, until)
+        return arrival.entry if form is None and arrival.entry.roles & FORM else form
 
-    def _finding(self, redirect: Entry, target: str, aftermath: _Aftermath) -> Finding:
-        told = self.parameters
+    def describe(self, finding: Finding) -> Description:
+        """Everything about one redirect."""
+        told, redirect = self.parameters, finding.anchor
         touchpoint = redirect.touchpoint
-        variant = aftermath.variant
-        topic = topic_of(redirect)
+        aftermath: _Aftermath = finding.facts
         has_context = touchpoint.context_carried is True and touchpoint.redirect_ref is not None
         is_compelled = touchpoint.reason in COMPELLING_REASONS
         arrived_after = 0 if aftermath.arrival is None else aftermath.arrival.at - redirect.start
         since_earlier = 0 if aftermath.earlier is None else redirect.start - aftermath.earlier.start
         involved = (aftermath.earlier, redirect, aftermath.arrival and aftermath.arrival.entry, aftermath.form)
-        return Finding(
-            anchor=redirect,
-            variant=variant,
-            base=COMPELLED_BASE if has_context or is_compelled else told.variant(variant).base,
-            keys=redirect.matter,
+        return Description(
+            base=COMPELLED_BASE if has_context or is_compelled else told.variant(finding.variant).base,
             from_channel=touchpoint.channel,
-            to_channel=target,
+            to_channel=aftermath.target,
             team=touchpoint.team or touchpoint.from_team,
-            topic=topic,
+            topic=aftermath.topic,
             costs=self._costs(redirect, aftermath),
             evidence=tuple(entry for entry in involved if entry is not None),
-            checks=self._checks(redirect, target, aftermath),
+            checks=self._checks(redirect, aftermath),
             guards=(
                 Check("customer_request", touchpoint.reason or "no reason given", "not asked for", passed=True),
                 Check("compelling_reason", touchpoint.reason or "no reason given", "base 1", passed=not is_compelled),
@@ -197,11 +193,11 @@ class ChannelRedirectRule:
                     passed=not has_context,
                 ),
             ),
-            nearest_miss=self._nearest_miss(redirect, aftermath),
+            nearest_miss=self._nearest_miss(redirect, finding.variant, aftermath),
             words=words_for(
                 touchpoint.channel,
-                target,
-                topic,
+                aftermath.target,
+                aftermath.topic,
                 arrived_after=spell_duration(arrived_after),
                 since_earlier=spell_duration(since_earlier),
                 lost_after=spell_duration(told.lost_after_ms),
@@ -223,7 +219,7 @@ class ChannelRedirectRule:
                 return (*costs, cost)
         return tuple(costs)
 
-    def _checks(self, redirect: Entry, target: str, aftermath: _Aftermath) -> tuple[Check, ...]:
+    def _checks(self, redirect: Entry, aftermath: _Aftermath) -> tuple[Check, ...]:
         told = self.parameters
         arrival, earlier, solution = aftermath.arrival, aftermath.earlier, aftermath.solution
         come = arrival or aftermath.late_arrival
@@ -231,7 +227,7 @@ class ChannelRedirectRule:
         solved = "none" if solution is None else f"{spell_duration(solution.at - redirect.start)} after"
         fields = f"{demanded(redirect)} demanded at once"
         return (
-            Check("other_channel", target, f"not {redirect.touchpoint.channel}", passed=True),
+            Check("other_channel", aftermath.target, f"not {redirect.touchpoint.channel}", passed=True),
             Check("arrival", after, f"within {spell_duration(told.follow_window_ms)}", passed=arrival is not None),
             Check(
                 "form",
@@ -248,9 +244,9 @@ class ChannelRedirectRule:
             Check("solution", solved, f"none within {spell_duration(told.lost_after_ms)}", passed=solution is None),
         )
 
-    def _nearest_miss(self, redirect: Entry, aftermath: _Aftermath) -> str:
+    def _nearest_miss(self, redirect: Entry, variant: str, aftermath: _Aftermath) -> str:
         told = self.parameters
-        if aftermath.variant == LOST:
+        if variant == LOST:
             lost_at = redirect.start + told.lost_after_ms
             late = [found.at for found in (aftermath.late_arrival, aftermath.solution) if found is not None]
             if late:
@@ -259,7 +255,7 @@ class ChannelRedirectRule:
                 )
                 return f"would not have been lost with {word} {spell_duration(min(late) - lost_at)} earlier"
             return f"would not have been lost with an arrival or a solution within {spell_duration(told.lost_after_ms)}"
-        if aftermath.variant == CHAIN and aftermath.earlier is not None:
+        if variant == CHAIN and aftermath.earlier is not None:
             spare = told.chain_window_ms - (redirect.start - aftermath.earlier.start)
             return f"would not have been a chain with the second redirect more than {spell_duration(spare)} later"
         return f"would not have fired with an answer on {redirect.touchpoint.channel} itself"

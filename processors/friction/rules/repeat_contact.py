@@ -1,10 +1,11 @@
 """repeat_contact: the customer had to come again about the same matter."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from processors.contacts import Contact
+from processors.contacts import Contact, Spent
 from processors.durations import spell_duration, spell_gap
-from processors.friction.finding import Cost, Finding, Findings, RuleParameters, Variant
+from processors.entries import Entry
+from processors.friction.finding import Cost, Description, Finding, Findings, RuleParameters, Variant, parameters_hash
 from processors.friction.guards import invited, new_object, scheduled
 from processors.friction.story import Related, Story
 from processors.friction.wording import words_for
@@ -69,6 +70,21 @@ class _Chain:
         self.contacts = 1
 
 
+class _Repeat(NamedTuple):
+    """A repeated contact in its chain."""
+
+    key: str
+    from_channel: str
+    to_channel: str
+    gap_ms: int
+    position: int
+    proofs: tuple[Entry, ...]
+    team: str | None
+    topic: str | None
+    spent: Spent
+    guards: tuple[Check, ...]
+
+
 class RepeatContactRule:
     """Finds contacts that follow an earlier one about the same matter within the window.
 
@@ -78,6 +94,7 @@ class RepeatContactRule:
 
     def __init__(self, parameters: RepeatContact | None = None) -> None:
         self.parameters = parameters or RepeatContact()
+        self.content_hash = parameters_hash(self.parameters)
 
     def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - a repeat is one at once
         """Every repeat in story order; time alone changes nothing."""
@@ -93,31 +110,46 @@ class RepeatContactRule:
             chain.contacts += 1
             guards = (invited(story, related.contact, contact), same_object, scheduled(contact))
             if all(guard.passed for guard in guards):
-                findings.found.append(self._finding(chain, related, contact, guards))
+                repeat = self._repeat(chain, related, contact, guards)
+                findings.found.append(Finding(contact.first, self._variant(chain.contacts), contact.keys, repeat))
         return findings
 
-    def _finding(self, chain: _Chain, related: Related, contact: Contact, guards: tuple[Check, ...]) -> Finding:
-        told = self.parameters
-        first, position = chain.first, chain.contacts
-        gap = contact.start - related.contact.end
-        spare = spell_duration(told.window_ms - gap)
-        variant = FIFTH if position >= told.fifth_position else THIRD if position >= told.third_position else REPEAT
-        topic = first.topic or contact.topic
-        spent, is_measured = contact.spent_ms()
-        involved = [*first.evidence(), *related.contact.evidence(), contact.first]
-        return Finding(
-            anchor=contact.first,
-            variant=variant,
-            base=told.variant(variant).base,
-            keys=contact.keys,
+    def _variant(self, position: int) -> str:
+        if position >= self.parameters.fifth_position:
+            return FIFTH
+        return THIRD if position >= self.parameters.third_position else REPEAT
+
+    def _repeat(self, chain: _Chain, related: Related, contact: Contact, guards: tuple[Check, ...]) -> _Repeat:
+        first = chain.first
+        involved = (*first.evidence(), *related.contact.evidence())
+        return _Repeat(
+            key=related.key,
             from_channel=first.channel,
             to_channel=contact.channel,
+            gap_ms=contact.start - related.contact.end,
+            position=chain.contacts,
+            proofs=tuple(dict.fromkeys(involved)),
             team=first.team,
-            topic=topic,
-            costs=(Cost("contact", EffortKind.RETRY, spent, is_measured=is_measured, voucher=contact.first),),
-            evidence=tuple({entry.order: entry for entry in involved}.values()),
+            topic=first.topic or contact.topic,
+            spent=contact.spent(),
+            guards=guards,
+        )
+
+    def describe(self, finding: Finding) -> Description:
+        """Everything about one repeat."""
+        told, contact = self.parameters, finding.anchor
+        repeat: _Repeat = finding.facts
+        gap, position = repeat.gap_ms, repeat.position
+        return Description(
+            base=told.variant(finding.variant).base,
+            from_channel=repeat.from_channel,
+            to_channel=repeat.to_channel,
+            team=repeat.team,
+            topic=repeat.topic,
+            costs=(Cost("contact", EffortKind.RETRY, *repeat.spent, voucher=contact),),
+            evidence=(*repeat.proofs, contact),
             checks=(
-                Check("same_matter", related.key[1:], "a shared case, object or topic", passed=True),
+                Check("same_matter", repeat.key[1:], "a shared case, object or topic", passed=True),
                 _within("within_24h", gap, told.short_window_ms),
                 _within("within_7d", gap, told.window_ms),
                 _within("within_30d", gap, told.long_window_ms),
@@ -128,12 +160,14 @@ class RepeatContactRule:
                     passed=position >= told.third_position,
                 ),
             ),
-            guards=guards,
-            nearest_miss=f"would not have fired with the contact more than {spare} later",
+            guards=repeat.guards,
+            nearest_miss=(
+                f"would not have fired with the contact more than {spell_duration(told.window_ms - gap)} later"
+            ),
             words=words_for(
-                first.channel,
-                contact.channel,
-                topic,
+                repeat.from_channel,
+                repeat.to_channel,
+                repeat.topic,
                 gap=spell_duration(max(0, gap)),
                 position=str(position),
                 ordinal=ordinal(position),

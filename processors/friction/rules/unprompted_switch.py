@@ -1,10 +1,11 @@
 """unprompted_switch: the customer came again through another channel, because the first one did not help."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from processors.contacts import Contact
+from processors.contacts import Contact, Spent
 from processors.durations import spell_duration, spell_gap
-from processors.friction.finding import Cost, Finding, Findings, RuleParameters, Variant
+from processors.entries import Entry
+from processors.friction.finding import Cost, Description, Finding, Findings, RuleParameters, Variant, parameters_hash
 from processors.friction.guards import household, invited
 from processors.friction.story import Moment, Related, Story
 from processors.friction.wording import words_for
@@ -48,6 +49,22 @@ class UnpromptedSwitch(RuleParameters, frozen=True, kw_only=True):
     switch_ms: int = 3 * MINUTE_MS
 
 
+class _Switch(NamedTuple):
+    """The two contacts of a switch, and what happened around the second."""
+
+    key: str
+    from_channel: str
+    to_channel: str
+    gap_ms: int
+    proofs: tuple[Entry, ...]
+    team: str | None
+    topic: str | None
+    spent: Spent
+    self_help: Moment | None
+    later_solution: Moment | None
+    guards: tuple[Check, ...]
+
+
 class UnpromptedSwitchRule:
     """Finds contacts whose closest earlier contact about the same matter was on another channel and did not help.
 
@@ -57,6 +74,7 @@ class UnpromptedSwitchRule:
 
     def __init__(self, parameters: UnpromptedSwitch | None = None) -> None:
         self.parameters = parameters or UnpromptedSwitch()
+        self.content_hash = parameters_hash(self.parameters)
 
     def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - a switch is one at once
         """Every switch in story order; time alone changes nothing."""
@@ -70,37 +88,50 @@ class UnpromptedSwitchRule:
                 continue
             guards = (invited(story, first, second), household(first, second))
             if all(guard.passed for guard in guards):
-                findings.found.append(self._finding(story, related, second, guards))
+                switch = self._switch(story, related, second, guards)
+                variant = SWITCHED if switch.self_help is None else AFTER_SELF_HELP
+                findings.found.append(Finding(second.first, variant, second.keys, switch))
         return findings
 
-    def _finding(self, story: Story, related: Related, second: Contact, guards: tuple[Check, ...]) -> Finding:
-        told = self.parameters
+    def _switch(self, story: Story, related: Related, second: Contact, guards: tuple[Check, ...]) -> _Switch:
         first = related.contact
-        gap = second.start - first.end
-        help_ = None
+        self_help: Moment | None = None
         if second.channel == "phone":
             # Strictly before: what starts in the same millisecond may stand on either side in the story.
-            help_ = story.self_help(second.start - told.self_help_window_ms, second.start - 1)
-        variant = SWITCHED if help_ is None else AFTER_SELF_HELP
-        topic = second.topic or first.topic
-        spent, is_measured = first.spent_ms()
-        return Finding(
-            anchor=second.first,
-            variant=variant,
-            base=told.variant(variant).base,
-            keys=second.keys,
+            self_help = story.self_help(second.start - self.parameters.self_help_window_ms, second.start - 1)
+        return _Switch(
+            key=related.key,
             from_channel=first.channel,
             to_channel=second.channel,
+            gap_ms=second.start - first.end,
+            proofs=first.evidence(),
             team=first.team,
-            topic=topic,
+            topic=second.topic or first.topic,
+            spent=first.spent(),
+            self_help=self_help,
+            later_solution=story.solution(first.keys, second.start + 1),
+            guards=guards,
+        )
+
+    def describe(self, finding: Finding) -> Description:
+        """Everything about one switch."""
+        told, second = self.parameters, finding.anchor
+        switch: _Switch = finding.facts
+        help_, gap = switch.self_help, switch.gap_ms
+        return Description(
+            base=told.variant(finding.variant).base,
+            from_channel=switch.from_channel,
+            to_channel=switch.to_channel,
+            team=switch.team,
+            topic=switch.topic,
             costs=(
-                Cost("switch", EffortKind.SWITCH, told.switch_ms, is_measured=False, voucher=second.first),
-                Cost("rework", EffortKind.REWORK, spent, is_measured=is_measured, voucher=first.first),
+                Cost("switch", EffortKind.SWITCH, told.switch_ms, is_measured=False, voucher=second),
+                Cost("rework", EffortKind.REWORK, *switch.spent, voucher=switch.proofs[0]),
             ),
-            evidence=(*first.evidence(), *([] if help_ is None else [help_.entry]), second.first),
+            evidence=(*switch.proofs, *([] if help_ is None else [help_.entry]), second),
             checks=(
-                Check("same_matter", related.key[1:], "a shared case, object or topic", passed=True),
-                Check("other_channel", second.channel, f"not {first.channel}", passed=True),
+                Check("same_matter", switch.key[1:], "a shared case, object or topic", passed=True),
+                Check("other_channel", switch.to_channel, f"not {switch.from_channel}", passed=True),
                 Check("gap", spell_gap(gap), f"at most {spell_duration(told.window_ms)}", passed=True),
                 Check("unsolved", "no solution", "none before the second contact", passed=True),
                 Check(
@@ -110,13 +141,14 @@ class UnpromptedSwitchRule:
                     passed=help_ is not None,
                 ),
             ),
-            guards=guards,
-            nearest_miss=self._nearest_miss(gap, second, story.solution(first.keys, second.start + 1)),
-            words=words_for(first.channel, second.channel, topic, gap=spell_duration(max(0, gap))),
+            guards=switch.guards,
+            nearest_miss=self._nearest_miss(second, switch),
+            words=words_for(switch.from_channel, switch.to_channel, switch.topic, gap=spell_duration(max(0, gap))),
         )
 
-    def _nearest_miss(self, gap: int, second: Contact, solution: Moment | None) -> str:
-        spare = self.parameters.window_ms - gap
+    def _nearest_miss(self, second: Entry, switch: _Switch) -> str:
+        spare = self.parameters.window_ms - switch.gap_ms
+        solution = switch.later_solution
         if solution is not None and solution.at - second.start < spare:
             return f"would not have fired with a solution {spell_duration(solution.at - second.start)} earlier"
         return f"would not have fired with the second contact more than {spell_duration(spare)} later"
