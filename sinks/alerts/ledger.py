@@ -68,7 +68,8 @@ def plan(
 
     Of each friction only the newest version speaks, so a revised severity can make a friction due for a channel that
     did not want it before. Of a retraction and an opening with the same version the retraction holds. What is older
-    than the ledger's newest entry of the friction is a repetition and says nothing.
+    than the ledger's newest entry of the friction is a repetition and says nothing. A version that no channel wanted
+    leaves no entry: an older one that is repeated after it, alone, can still be due.
     """
     newest: dict[str, AlertIntent] = {}
     for intent in intents:

@@ -1,11 +1,20 @@
 """Which addresses are public, which are loopback, and the last gate before a socket."""
 
+import asyncio
 import socket
 from ipaddress import ip_address
 
 import pytest
 
-from sinks.alerts.address import ForbiddenAddressError, Reach, guarded_socket_factory, is_public, is_within
+from sinks.alerts.address import (
+    ForbiddenAddressError,
+    GuardedResolver,
+    Reach,
+    guarded_socket_factory,
+    is_public,
+    is_within,
+)
+from tests.support.names import Names
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
@@ -42,6 +51,17 @@ def test_loopback_addresses_are_within_loopback_only(address: str) -> None:
 
 def test_a_zone_does_not_hide_a_link_local_address() -> None:
     assert not is_within("fe80::1%eth0", Reach.PUBLIC)
+
+
+@pytest.mark.parametrize("addresses", [["8.8.8.8", "10.0.0.1"], ["10.0.0.1", "8.8.8.8"], ["8.8.8.8", "::1"]])
+def test_a_name_with_one_private_address_is_refused_as_a_whole(addresses: list[str]) -> None:
+    with pytest.raises(ForbiddenAddressError):
+        asyncio.run(GuardedResolver(Names(addresses), Reach.PUBLIC).resolve("chat.example"))
+
+
+def test_a_name_with_public_addresses_alone_is_resolved() -> None:
+    results = asyncio.run(GuardedResolver(Names(["8.8.8.8", "1.1.1.1"]), Reach.PUBLIC).resolve("chat.example", 443))
+    assert [result["host"] for result in results] == ["8.8.8.8", "1.1.1.1"]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254"])

@@ -158,14 +158,13 @@ def test_however_the_log_is_cut_and_repeated_each_channel_is_told_once_and_never
     """An agent reads chunks, stores entries at once, acknowledges what is settled, and may die after a delivery."""
     known: list[LedgerEntry] = []
     sent: set[tuple[str, str]] = set()
-    seen: list[AlertIntent] = []
     waiting: list[AlertIntent] = []
     acknowledged = position = 0
     for size, dies in rounds:
         chunk = log[position : position + size]
         position += len(chunk)
-        seen += chunk
-        decided = plan([*waiting, *chunk], known, by_severity)
+        unsettled_before = [*waiting, *chunk]
+        decided = plan(unsettled_before, known, by_severity)
         known += decided.retractions
         unsettled = []
         for alert in decided.due[:1] if dies else decided.due:
@@ -174,19 +173,19 @@ def test_however_the_log_is_cut_and_repeated_each_channel_is_told_once_and_never
                 unsettled.append(alert.intent)
                 continue
             assert (entry.friction_id, entry.channel) not in sent
-            assert not is_outdated(alert.intent, seen, known)
+            assert not is_outdated(alert.intent, unsettled_before, known)
             sent.add((entry.friction_id, entry.channel))
             known.append(entry)
         if dies:
-            position, waiting, seen = acknowledged, [], []
+            position, waiting = acknowledged, []
         else:
             waiting = unsettled
             acknowledged = acknowledged if waiting else position
 
 
-def is_outdated(intent: AlertIntent, seen: list[AlertIntent], known: list[LedgerEntry]) -> bool:
-    """Whether anything of this life, or a retraction of any life, says more than the intent."""
-    of_this_friction = [other for other in seen if other.friction_id == intent.friction_id]
+def is_outdated(intent: AlertIntent, unsettled: list[AlertIntent], known: list[LedgerEntry]) -> bool:
+    """Whether a newer intent that waits, or a retraction ever noted, says otherwise."""
+    of_this_friction = [other for other in unsettled if other.friction_id == intent.friction_id]
     noted = [e.version for e in known if e.state is EntryState.RETRACTED and e.friction_id == intent.friction_id]
     later = [other for other in of_this_friction if other.version > intent.version]
     same = [other for other in of_this_friction if other.version == intent.version and other.action == "retract"]
