@@ -1,0 +1,220 @@
+"""A believable company: everyday life of many persons, with stories planted in it of which the truth is known.
+
+A pure function of its numbers and the seed: no clock, no global randomness. Touchpoints stream in the order in which
+systems would send them, which is not quite the order in which they happened.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+from typing import Final
+
+import msgspec
+
+from schemas.json_form import iso_time
+from schemas.touchpoint import Touchpoint
+from streams.producing.company import HOUR_WEIGHTS
+from streams.producing.everyday import GLANCE, EpisodeKind, EverydayLife, episode_sizes
+from streams.producing.planted import DAY, HOUR, MINUTE, PlantedFriction, Script, SilentCase
+from streams.producing.scenarios import HOUSEHOLDS, LONGEST_STORY, SCENARIOS
+
+#: Room for the longest story, for what its person does before, and for the deadlines that its frictions wait for.
+SHORTEST_SPAN_DAYS: Final = 24
+DEFAULT_SPAN_DAYS: Final = 28
+_BEFORE_STORIES: Final = DAY
+#: Frictions wait 72 hours to be lost or to age; the watermark stays behind by the allowed lateness.
+_AFTER_STORIES: Final = 5 * DAY
+
+_PERSONS_PER_STORY: Final = 10
+_ANONYMOUS_SHARE: Final = 0.2
+_LATE_SHARE: Final = 0.01
+_LATEST: Final = 6 * HOUR
+#: Stories arrive in order: what the rules say in between depends on what they have seen so far.
+_USUAL_DELAY: Final = 2_000
+_TOUCHPOINTS_PER_DUPLICATE: Final = 200
+#: Persons who look in at the very end, so that time passes the last deadline in every partition.
+_CLOSING_PERSONS: Final = 64
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of what is generated. `lines` counts exact duplicates too, `touchpoints` does not."""
+
+    touchpoints: int
+    duplicates: int
+    lines: int
+    persons: int
+    frictions: int
+    silent: int
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
+    """What must be found in generated data, and where nothing must be found; complete, so nothing else may be found.
+
+    `start` and `end` are ISO 8601, the span in which everything happens.
+    """
+
+    persons: int
+    events: int
+    seed: int
+    start: str
+    end: str
+    totals: Totals
+    frictions: tuple[PlantedFriction, ...]
+    silent: tuple[SilentCase, ...]
+
+
+class GeneratedCompany:
+    """Data of a company with `persons` persons and `events` distinct touchpoints from `start` (UTC milliseconds) on.
+
+    Ids and persons carry a hash of all numbers, so data sets made from different ones never mix.
+
+    Raises:
+        ValueError: the numbers are too small for each other; the message says what is needed.
+
+    """
+
+    def __init__(self, *, persons: int, events: int, seed: int, start: int, span_days: int = DEFAULT_SPAN_DAYS) -> None:
+        if persons < 1:
+            raise ValueError(f"at least one person is needed, got {persons}")
+        if events < persons:
+            raise ValueError(f"every person needs a touchpoint: {persons} persons, but only {events} events")
+        if span_days < SHORTEST_SPAN_DAYS:
+            raise ValueError(f"stories need a span of at least {SHORTEST_SPAN_DAYS} days, got {span_days}")
+        numbers = f"{persons}/{events}/{seed}/{start}/{span_days}"
+        self._tag = hashlib.blake2b(numbers.encode(), digest_size=4).hexdigest()
+        self._seed = seed
+        self._start = start
+        self._end = start + span_days * DAY
+        self._events = events
+        self._persons = persons
+        self._duplicates = events // _TOUCHPOINTS_PER_DUPLICATE
+        self._scripts = self._plant()
+
+    @property
+    def truth(self) -> Truth:
+        """What is in the data."""
+        frictions = tuple(friction for script in self._scripts for friction in script.frictions)
+        silent = tuple(case for script in self._scripts for case in script.silent)
+        return Truth(
+            persons=self._persons,
+            events=self._events,
+            seed=self._seed,
+            start=iso_time(self._start),
+            end=iso_time(self._end),
+            totals=Totals(
+                touchpoints=self._events,
+                duplicates=self._duplicates,
+                lines=self._events + self._duplicates,
+                persons=self._persons,
+                frictions=len(frictions),
+                silent=len(silent),
+            ),
+            frictions=frictions,
+            silent=silent,
+        )
+
+    def touchpoints(self) -> Iterator[Touchpoint]:
+        """All touchpoints, exact duplicates among them, in the order of sending; the same at every call."""
+        rng = self._random("sending")
+        twice = set(rng.sample(range(self._events), self._duplicates))
+        queue: list[tuple[int, int, Touchpoint]] = []
+        order = count()
+        sent = 0
+        for start, episode in self._episodes():
+            while queue and queue[0][0] <= start:
+                yield heappop(queue)[2]
+            for touchpoint, is_story in episode:
+                delay = rng.randint(0, _USUAL_DELAY)
+                is_late = rng.random() < _LATE_SHARE and touchpoint.occurred_at < self._end - DAY
+                if is_late and not is_story:
+                    delay = rng.randint(_USUAL_DELAY, _LATEST)
+                heappush(queue, (touchpoint.occurred_at + delay, next(order), touchpoint))
+                if sent in twice:
+                    heappush(queue, (touchpoint.occurred_at + delay + rng.randint(1, HOUR), next(order), touchpoint))
+                sent += 1
+        while queue:
+            yield heappop(queue)[2]
+
+    def _random(self, purpose: str) -> Random:
+        return Random(f"{self._tag}/{purpose}")  # noqa: S311 - data for trying things, nothing secret
+
+    def _person(self, number: int, namespace: str = "customer_no") -> str:
+        return f"{namespace}:{self._tag}-{number:06d}"
+
+    def _ids(self, prefix: str) -> Iterator[str]:
+        return (f"{self._tag}-{prefix}{number}" for number in count(1))
+
+    def _plant(self) -> list[Script]:
+        """Stories, at most for every second person; every scenario once where there are persons and events enough."""
+        rng = self._random("stories")
+        ids = self._ids("s")
+        wanted = min(max(len(SCENARIOS), self._persons // _PERSONS_PER_STORY), self._persons // 2)
+        room = (self._events - self._persons) // 2
+        scripts: list[Script] = []
+        for number in range(wanted):
+            scenario = SCENARIOS[number % len(SCENARIOS)]
+            person = self._person(number + 1, "household" if scenario in HOUSEHOLDS else "customer_no")
+            earliest = self._start + _BEFORE_STORIES
+            start = rng.randint(earliest, self._end - _AFTER_STORIES - LONGEST_STORY)
+            script = Script(scenario.__name__, person, start, lambda: next(ids), rng)
+            scenario(script)
+            room -= len(script.touchpoints)
+            if room < 0:
+                break
+            scripts.append(script)
+        return scripts
+
+    def _episodes(self) -> Iterator[tuple[int, list[tuple[Touchpoint, bool]]]]:
+        """Start of every episode and its touchpoints, in the order of their starts; true marks those of a story."""
+        rng = self._random("everyday")
+        planned = self._plan(rng)
+        ids = self._ids("e")
+        life = EverydayLife(rng, lambda: next(ids))
+        stories = sorted(
+            ((touchpoint.occurred_at, number, touchpoint) for number, touchpoint in enumerate(self._all_planted())),
+        )
+        told = iter(stories)
+        story = next(told, None)
+        for start, person, kind, size in planned:
+            while story is not None and story[0] <= start:
+                yield story[0], [(story[2], True)]
+                story = next(told, None)
+            yield start, [(touchpoint, False) for touchpoint in life.episode(kind, size, person, start)]
+        while story is not None:
+            yield story[0], [(story[2], True)]
+            story = next(told, None)
+
+    def _all_planted(self) -> Iterator[Touchpoint]:
+        for script in self._scripts:
+            yield from script.touchpoints
+
+    def _plan(self, rng: Random) -> list[tuple[int, str, EpisodeKind, int]]:
+        """Start, person, kind and size of every everyday episode; everybody without a story has at least a glance."""
+        everyday = [
+            self._person(number, "cookie" if rng.random() < _ANONYMOUS_SHARE else "customer_no")
+            for number in range(len(self._scripts) + 1, self._persons + 1)
+        ]
+        closing = set(everyday[:_CLOSING_PERSONS])
+        planned = [
+            (
+                self._end - rng.randint(1, 30 * MINUTE) if person in closing else self._moment(rng, GLANCE),
+                person,
+                GLANCE,
+                1,
+            )
+            for person in everyday
+        ]
+        left = self._events - sum(len(script.touchpoints) for script in self._scripts) - len(everyday)
+        for kind, size in episode_sizes(rng, left):
+            planned.append((self._moment(rng, kind), rng.choice(everyday), kind, size))
+        planned.sort(key=lambda episode: episode[:2])
+        return planned
+
+    def _moment(self, rng: Random, kind: EpisodeKind) -> int:
+        """A moment at which an episode may begin so that it is over before the end, by day rather than by night."""
+        days = (self._end - self._start - kind.longest) // DAY
+        hour = rng.choices(range(24), HOUR_WEIGHTS)[0]
+        moment = self._start + rng.randrange(days) * DAY + hour * HOUR + rng.randrange(HOUR)
+        return min(moment, self._end - kind.longest - HOUR)
