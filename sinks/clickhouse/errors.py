@@ -120,5 +120,5 @@ def understood(error: Exception, action: str) -> StoreUnavailable | SchemaMismat
 def _first_line(error: Exception) -> str:
     if isinstance(error, driver.ServerException):
         first = str(error.message).split("Stack trace", maxsplit=1)[0].strip().partition("\n")[0]
-        return f"code {error.code}: {first[:500]}"
+        return f"code {error.code}: {first.rstrip('.')[:500]}"
     return str(error) or type(error).__name__

@@ -10,7 +10,7 @@ import re
 import socket
 import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -19,7 +19,8 @@ from clickhouse_driver.errors import ServerException
 
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
-from sinks.clickhouse.errors import ANSWER_ERRORS, understood
+from sinks.clickhouse.errors import ANSWER_ERRORS, SchemaMismatch, understood
+from sinks.clickhouse.schema_check import schema_differences
 from sinks.clickhouse.tables import SCHEMA_MIGRATIONS
 
 IN_PROGRESS = "in_progress"
@@ -109,32 +110,38 @@ def migrate(
     cluster: str | None = None,
     patience_s: float = PATIENCE_S,
     tell: Callable[[str], None] = lambda _: None,
+    migrations: Sequence[Migration] | None = None,
 ) -> list[str]:
     """Create the database when it is missing, apply what is not applied yet, and return the names of those files.
 
     `cluster` makes tables replicated on that cluster. `tell` receives a sentence when there is something to wait for
-    or to repeat. Safe to call from several processes at once.
+    or to repeat. `migrations` are the shipped ones unless others are given. Safe to call from several processes at
+    once.
 
     Raises:
         MigrationError: an applied file has changed, the database is newer than this version, or a statement failed.
         StoreUnavailable: ClickHouse cannot answer now.
-        SchemaMismatch: the user may not do this.
+        SchemaMismatch: the user may not do this, or the schema is not what the migrations should have made of it.
 
     """
     if cluster is not None and not _CLUSTER_NAME.fullmatch(cluster):
         raise MigrationError(f"cluster {cluster!r} is not a plain name of letters, digits, dashes and underscores")
-    migrations = shipped_migrations()
+    if migrations is None:
+        migrations = shipped_migrations()
     _create_database(address, cluster)
     client = connect(address)
     try:
         # The first file makes the table of records, so it cannot look itself up.
         client.execute(migrations[0].rendered(cluster))
         run = _Run(client, cluster, patience_s, tell)
-        return [migration.name for migration in migrations if run.apply(migration, migrations)]
+        applied = [migration.name for migration in migrations if run.apply(migration, migrations)]
     except ANSWER_ERRORS as error:
         raise understood(error, f"migrating {address}") from error
     finally:
         client.disconnect()
+    if differences := schema_differences(address):
+        raise SchemaMismatch(f"the schema of {address} was changed by hand: " + "; ".join(differences))
+    return applied
 
 
 def _create_database(address: ClickHouseAddress, cluster: str | None) -> None:
@@ -157,7 +164,7 @@ class _Run:
         self._patience_s = patience_s
         self._tell = tell
 
-    def apply(self, migration: Migration, known: list[Migration]) -> bool:
+    def apply(self, migration: Migration, known: Sequence[Migration]) -> bool:
         """Apply a migration unless it is; return whether this call did."""
         record = self._records(known).get(migration.number)
         if record is not None and record.state == IN_PROGRESS:
@@ -178,7 +185,7 @@ class _Run:
         self._record(migration, COMPLETED)
         return True
 
-    def _awaited(self, migration: Migration, record: _Record, known: list[Migration]) -> _Record | None:
+    def _awaited(self, migration: Migration, record: _Record, known: Sequence[Migration]) -> _Record | None:
         """Record once whoever began it has finished; the same record when it is to be repeated."""
         deadline = record.recorded_at / 1000 + self._patience_s
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record.recorded_at / 1000))
@@ -195,7 +202,7 @@ class _Run:
             record = self._records(known)[migration.number]
         return record
 
-    def _records(self, known: list[Migration]) -> dict[int, _Record]:
+    def _records(self, known: Sequence[Migration]) -> dict[int, _Record]:
         rows = self._client.execute(
             "SELECT number, name, checksum, state, host, process_id, toUnixTimestamp64Milli(recorded_at)"
             " FROM schema_migrations FINAL ORDER BY number"

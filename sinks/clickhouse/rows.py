@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
-from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
+from schemas.outputs import EffortPosting, Evidence, Friction, Journey, Person, Session
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint
 from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Retracted
 from sinks.clickhouse.tables import (
@@ -28,9 +28,10 @@ _Row = tuple[Any, ...]
 
 
 class PreparedBlock(msgspec.Struct, frozen=True):
-    """Rows of one table as columns, sorted, with the token by which ClickHouse knows an immediate repetition.
+    """Rows of one table as columns, with the token by which ClickHouse knows an immediate repetition.
 
-    The token holds a hash of the rows, so different rows never share one. Columns must not be changed.
+    The rows keep the order in which they were given: facts, then retractions. Columns in which no row says anything
+    are left out. The token holds a hash of the rows, so different rows never share one.
     """
 
     table: str
@@ -55,10 +56,10 @@ class PreparedBlock(msgspec.Struct, frozen=True):
 def touchpoint_block(touchpoints: Iterable[AppliedTouchpoint], *, token_prefix: str) -> PreparedBlock:
     """Rows of `touchpoints`. Repeating a touchpoint is harmless; of differing copies the first in the log counts."""
     rows = [
-        (*of_contract(applied.touchpoint), *of_admission(applied), _MAX_UINT64 - applied.ingestion_time)
-        for applied in sorted(touchpoints, key=_story_order)
+        (*astuple(applied.touchpoint), *astuple(applied)[1:], _MAX_UINT64 - applied.ingestion_time)
+        for applied in touchpoints
     ]
-    return _block(TOUCHPOINTS, _TOUCHPOINT_COLUMNS, rows, token_prefix)
+    return _block(TOUCHPOINTS, (*TOUCHPOINT_FIELDS, *ADMISSION_FIELDS, "ingest_version"), rows, token_prefix)
 
 
 def session_block(
@@ -68,7 +69,7 @@ def session_block(
     token_prefix: str,
 ) -> PreparedBlock:
     """Rows of `sessions`, each with its version; likewise for what is withdrawn."""
-    return _versioned_block(SESSIONS, "session_id", sessions, retractions, token_prefix)
+    return _versioned_block(SESSIONS, Session, sessions, retractions, token_prefix=token_prefix)
 
 
 def journey_block(
@@ -78,7 +79,7 @@ def journey_block(
     token_prefix: str,
 ) -> PreparedBlock:
     """Rows of `journeys`, each with its version; likewise for what is withdrawn."""
-    return _versioned_block(JOURNEYS, "journey_id", journeys, retractions, token_prefix)
+    return _versioned_block(JOURNEYS, Journey, journeys, retractions, token_prefix=token_prefix)
 
 
 def friction_block(
@@ -88,7 +89,9 @@ def friction_block(
     token_prefix: str,
 ) -> PreparedBlock:
     """Rows of `frictions`, each with its version; likewise for what is withdrawn. Evidence becomes JSON."""
-    return _versioned_block(FRICTIONS, "friction_id", frictions, retractions, token_prefix)
+    return _versioned_block(
+        FRICTIONS, Friction, frictions, retractions, token_prefix=token_prefix, to_row=_friction_row
+    )
 
 
 def effort_posting_block(
@@ -98,7 +101,7 @@ def effort_posting_block(
     token_prefix: str,
 ) -> PreparedBlock:
     """Rows of `effort_postings`, each with its version; likewise for what is withdrawn."""
-    return _versioned_block(EFFORT_POSTINGS, "posting_id", postings, retractions, token_prefix)
+    return _versioned_block(EFFORT_POSTINGS, EffortPosting, postings, retractions, token_prefix=token_prefix)
 
 
 def person_block(
@@ -108,82 +111,79 @@ def person_block(
     token_prefix: str,
 ) -> PreparedBlock:
     """Rows of `persons`: each person with its version and the partition whose worker owns it."""
-    return _versioned_block(PERSONS, "person_key", persons, retractions, token_prefix)
+    return _versioned_block(PERSONS, Person, persons, retractions, token_prefix=token_prefix)
 
 
 def checkpoint_block(checkpoints: Iterable[Checkpoint], *, token_prefix: str) -> PreparedBlock:
     """Rows of `checkpoints`."""
-    return _record_block(CHECKPOINTS, checkpoints, token_prefix)
+    return _record_block(CHECKPOINTS, Checkpoint, checkpoints, token_prefix)
 
 
 def dead_letter_block(letters: Iterable[DeadLetterRecord], *, token_prefix: str) -> PreparedBlock:
     """Rows of `dead_letters`."""
-    return _record_block(DEAD_LETTERS, letters, token_prefix)
+    return _record_block(DEAD_LETTERS, DeadLetterRecord, letters, token_prefix)
 
 
 def alert_block(alerts: Iterable[AlertRecord], *, token_prefix: str) -> PreparedBlock:
     """Rows of `alerts`."""
-    return _record_block(ALERTS, alerts, token_prefix)
+    return _record_block(ALERTS, AlertRecord, alerts, token_prefix)
 
 
 #: Fields of a touchpoint after admission that are columns as they are.
 ADMISSION_FIELDS: tuple[str, ...] = tuple(
     field for field in AppliedTouchpoint.__struct_fields__ if field != "touchpoint"
 )
-_TOUCHPOINT_COLUMNS = (*TOUCHPOINT_FIELDS, *ADMISSION_FIELDS, "ingest_version")
-of_contract: Callable[[Any], _Row] = attrgetter(*TOUCHPOINT_FIELDS)
-of_admission: Callable[[Any], _Row] = attrgetter(*ADMISSION_FIELDS)
 
 
-def _story_order(applied: AppliedTouchpoint) -> tuple[str, str, int, str, str]:
-    # The table's sorting key, so that the server need not sort.
-    return (applied.touchpoint.tenant, applied.identity_hash, *applied.order)
+def _friction_row(friction: Friction) -> _Row:
+    return tuple(
+        msgspec.json.encode(value).decode() if isinstance(value, Evidence) else value for value in astuple(friction)
+    )
 
 
 def _versioned_block(
     table: Table,
-    id_column: str,
+    fact: type[msgspec.Struct],
     facts: Iterable[tuple[Any, ...]],
     retractions: Iterable[tuple[Retracted, int]],
+    *,
     token_prefix: str,
+    to_row: Callable[[Any], _Row] = astuple,
 ) -> PreparedBlock:
-    names = table.column_names
-    rows: list[_Row] = []
-    for fact, version, *rest in facts:
-        row = msgspec.structs.asdict(fact) | {"version": version, "is_deleted": 0}
-        if "partition" in names:
-            (row["partition"],) = rest
-        if "evidence" in names:
-            row["evidence"] = msgspec.json.encode(row["evidence"]).decode()
-        rows.append(tuple(row[name] for name in names))
+    """Rows from facts (each followed by its version, and the partition where the table has one) and retractions."""
+    fields = fact.__struct_fields__
+    rest = ("version", "partition", "is_deleted") if table is PERSONS else ("version", "is_deleted")
+    names = fields + rest
+    rows = [(*to_row(value), *more, 0) for value, *more in facts]
+    withdrawn = {column.name: column.default for column in table.columns}
     for retraction, version in retractions:
-        row = {column.name: column.default for column in table.columns}
-        row |= {"tenant": retraction.tenant, "person_key": retraction.person_key, id_column: retraction.id}
+        # The id comes first in every fact; that of a person is its key.
+        row = withdrawn | {"person_key": retraction.person_key, fields[0]: retraction.id, "tenant": retraction.tenant}
         row |= {"version": version, "is_deleted": 1}
         rows.append(tuple(row[name] for name in names))
-    rows.sort(key=lambda row: (row[0], row[1]))
     return _block(table, names, rows, token_prefix)
 
 
-def _record_block(table: Table, records: Iterable[Any], token_prefix: str) -> PreparedBlock:
-    values: Callable[[Any], _Row] = attrgetter(*table.column_names)
-    rows = sorted((values(record) for record in records), key=lambda row: row[:4])
-    return _block(table, table.column_names, rows, token_prefix)
+def _record_block(
+    table: Table, record: type[msgspec.Struct], records: Iterable[msgspec.Struct], token_prefix: str
+) -> PreparedBlock:
+    return _block(table, record.__struct_fields__, [astuple(value) for value in records], token_prefix)
 
 
 def _block(table: Table, names: tuple[str, ...], rows: list[_Row], token_prefix: str) -> PreparedBlock:
     defaults = {column.name: column.default for column in table.columns}
-    columns = tuple(
-        _with_default(column, defaults[name]) for name, column in zip(names, zip(*rows, strict=True), strict=False)
-    )
-    return PreparedBlock(table.name, names, columns, f"{token_prefix}:{table.name}:{_hash(columns)}")
+    columns: dict[str, Sequence[Any]] = {}
+    for name, values in zip(names, zip(*rows, strict=True), strict=False):
+        absent = defaults[name]
+        column = [absent if value is None else value for value in values] if None in values else values
+        # Most columns of most blocks say nothing; the server fills them in for less than it costs to send them.
+        if column.count(absent) != len(column):
+            columns[name] = column
+    content = tuple(columns.values())
+    return PreparedBlock(table.name, tuple(columns), content, f"{token_prefix}:{table.name}:{_hash(columns)}")
 
 
-def _with_default(column: Sequence[Any], default: object) -> Sequence[Any]:
-    return column if default is None else [default if value is None else value for value in column]
-
-
-def _hash(columns: tuple[Sequence[Any], ...]) -> str:
+def _hash(columns: dict[str, Sequence[Any]]) -> str:
     try:
         content = msgspec.msgpack.encode(columns)
     except (TypeError, ValueError, OverflowError):
