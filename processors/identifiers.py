@@ -16,12 +16,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def hash_id(*parts: str) -> str:
     """32 hex characters from texts; every part is preceded by its length, so no two lists of parts collide."""
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        raw = part.encode()
-        digest.update(b"%d:" % len(raw))
-        digest.update(raw)
-    return digest.hexdigest()
+    text = "".join([f"{len(part)}:{part}" for part in parts])
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def content_hash(fact: Fact) -> int:

@@ -1,0 +1,66 @@
+"""What holds for every rule, and repeats against an oracle that looks at every pair."""
+
+from string import Formatter
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from processors.friction.catalogue import default_rules
+from processors.friction.finding import FrictionRule, parameters_hash
+from schemas.touchpoint import AppliedTouchpoint
+from tests.support import oracle
+from tests.support.judging import frictions
+from tests.support.stories import stories
+from tests.support.touchpoints import applied
+
+rules = pytest.mark.parametrize("rule", default_rules(), ids=lambda rule: rule.parameters.rule_id)
+
+
+@rules
+def test_a_rule_lives_in_the_module_of_its_name(rule: FrictionRule) -> None:
+    assert type(rule).__module__ == f"processors.friction.rules.{rule.parameters.rule_id}"
+
+
+@rules
+def test_any_parameter_changes_the_content_hash(rule: FrictionRule) -> None:
+    told = rule.parameters
+    assert rule.content_hash == parameters_hash(told)
+    others = [
+        msgspec.structs.replace(told, **{name: getattr(told, name) + 1})
+        for name in told.__struct_fields__
+        if isinstance(getattr(told, name), int)
+    ]
+    assert len({parameters_hash(other) for other in [told, *others]}) == len(others) + 1
+
+
+@rules
+def test_every_variant_says_the_same_in_both_languages(rule: FrictionRule) -> None:
+    for variant in rule.parameters.variants:
+        assert 1 <= variant.base <= 5
+        words = [
+            {name.removesuffix("_de") for _, name, _, _ in Formatter().parse(text) if name}
+            for text in (variant.sentence_en, variant.sentence_de)
+        ]
+        spoken = [names & {"from_channel", "to_channel", "about"} for names in words]
+        assert spoken[0] - {"to_channel"} == spoken[1] - {"to_channel"}
+
+
+@given(stories())
+def test_repeats_equal_the_oracle(story: list[AppliedTouchpoint]) -> None:
+    # Without what guards look at: the oracle knows only the definition of a repeat.
+    plain = [
+        applied(msgspec.structs.replace(one.touchpoint, reason=None, objects=_one_per_type(one.touchpoint.objects)))
+        for one in story
+        if one.touchpoint.actor != "agent"
+    ]
+    if plain:
+        found = {friction.evidence.touchpoints for friction in frictions("repeat_contact", plain)}
+        assert len(found) == len(oracle.repeats(plain))
+        anchors = {friction.anchor_at for friction in frictions("repeat_contact", plain)}
+        starts = {one.touchpoint.id: one.event_time for one in plain}
+        assert anchors == {starts[id_] for id_ in oracle.repeats(plain)}
+
+
+def _one_per_type(objects: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{text.split(':')[0]}:1" for text in objects)

@@ -1,0 +1,64 @@
+"""Hypothesis strategies for the touchpoints of one person: few words, many collisions, times near the boundaries."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from schemas.touchpoint import AppliedTouchpoint
+from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, happened
+
+_KINDS = st.sampled_from(
+    "page.viewed page.viewed session.started form.started form.submitted contact.started call.offered"
+    " message.received contact.ended message.sent contact.redirected contact.redirected contact.transferred"
+    " case.resolved customer.confirmed data.requested callback.promised callback.reached consent.withdrawn"
+    " consent.granted queue.left something.new".split()
+)
+#: Gaps that rules and sessions turn on, and one millisecond to either side.
+_STEPS = st.builds(
+    lambda step, nudge: max(0, step + nudge),
+    st.sampled_from([0, MINUTE, 30 * MINUTE, HOUR, 24 * HOUR, 48 * HOUR, 72 * HOUR, 7 * DAY, 14 * DAY]),
+    st.sampled_from([-1, 0, 1]),
+)
+_OBJECTS = st.sampled_from(["case:1", "case:2", "order:1", "order:2:line", "contract:1", "incident:9", "promise:1"])
+
+
+@st.composite
+def stories(draw: st.DrawFn, max_size: int = 14) -> list[AppliedTouchpoint]:
+    """Touchpoints of Anna in the order in which they were drawn, at most `max_size`, each key once."""
+    at = MONDAY
+    story = []
+    for number in range(draw(st.integers(1, max_size))):
+        at += draw(_STEPS)
+        story.append(draw(_touchpoint(at, number)))
+    return story
+
+
+@st.composite
+def _touchpoint(draw: st.DrawFn, at: int, number: int) -> AppliedTouchpoint:
+    kind = draw(_KINDS)
+    is_company = kind in {"message.sent", "contact.redirected", "case.resolved", "data.requested", "callback.promised"}
+    fields: dict[str, Any] = {
+        "id": f"{number}",
+        "channel": draw(st.sampled_from(["phone", "web", "email", "chat", "portal"])),
+        "topic": draw(st.sampled_from([None, None, "a", "b"])),
+        "actor": "agent" if is_company else draw(st.sampled_from(["customer"] * 9 + ["bot"])),
+        "direction": "outbound" if is_company else "inbound",
+        "objects": tuple(draw(st.lists(_OBJECTS, max_size=1))),
+        "thread_id": draw(st.sampled_from([None, None, None, "t", "u"])),
+        "outcome": draw(st.sampled_from([None, None, None, "ok", "failed"])),
+        "reason": draw(st.sampled_from([None] * 6 + ["follow_up", "customer_request", "legal", "appointment"])),
+        "ended_at": at + draw(_STEPS) if draw(st.booleans()) else None,
+        "probe": draw(st.integers(0, 15)) == 0,
+        "backfill": draw(st.integers(0, 15)) == 0,
+        "wait_ms": draw(st.sampled_from([None, None, 3 * MINUTE])),
+        "active_ms": draw(st.sampled_from([None, None, 20 * MINUTE])),
+    }
+    if kind == "contact.redirected":
+        fields["redirect_to"] = draw(st.sampled_from(["web", "phone", None]))
+    if kind.startswith("consent."):
+        fields["purposes"] = ("profiling",)
+    return happened(kind, at, **fields)
+
+
+#: A watermark from before the story to well after every deadline in it.
+watermarks = st.integers(-1, 60 * 24).map(lambda hours: MONDAY + hours * HOUR)
