@@ -89,6 +89,11 @@ class PersonState:
         """All touchpoints in story order."""
         return (entry.applied for entry in self._entries)
 
+    def holds(self, applied: AppliedTouchpoint) -> bool:
+        """Whether this very copy of a touchpoint counts, not another one with the same key."""
+        entry = self._set.get((applied.touchpoint.source, applied.touchpoint.id))
+        return entry is not None and entry.applied is applied
+
 
 def step(state: PersonState, applied: AppliedTouchpoint) -> StepResult:
     """Take one touchpoint into the set.

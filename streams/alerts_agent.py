@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from processors.friction.catalogue import rule_ids
 from schemas.alerts import AlertIntent, decode_intent
 from sinks.alerts.channel import Channel
 from sinks.alerts.delivery import deliver
@@ -25,6 +26,9 @@ from streams.topics import OUTBOX
 _log = structlog.get_logger()
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 300.0
+_MOST_DOUBLINGS: Final = 10
+#: Past so many intents that wait for a channel no more are read; the log keeps them.
+_MOST_WAITING: Final = 10_000
 
 
 class AlertsAgent:
@@ -41,7 +45,7 @@ class AlertsAgent:
         self._store = Store(clickhouse_address(settings.clickhouse))
         path = settings.alert_routing
         self._routing_path = path
-        self._routing: Routing = load_routing(path) if path else default_routing()
+        self._routing: Routing = load_routing(path, rule_ids()) if path else default_routing()
         self._router = AlertRouter(self._routing)
         self._channels: dict[str, Channel] = {}
         self._http = HttpSender()
@@ -49,6 +53,8 @@ class AlertsAgent:
         self._waiting: list[AlertIntent] = []
         self._deliveries: list[tuple[Delivery, frozenset[str]]] = []
         self._pauses: dict[str, _Pause] = {}
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
     async def start(self) -> None:
         """Read the channels' secrets."""
@@ -63,10 +69,12 @@ class AlertsAgent:
         async with self._settling:
             self._waiting.clear()
             self._deliveries.clear()
+            self._has_room.set()
 
     async def handle(self, delivery: Delivery) -> None:
         """Take intents, deliver what can be delivered now."""
         intents = list(_intents(delivery))
+        await self._has_room.wait()
         async with self._settling:
             self._waiting += intents
             self._deliveries.append((delivery, frozenset(intent.friction_id for intent in intents)))
@@ -75,7 +83,7 @@ class AlertsAgent:
     async def tick(self) -> None:
         """Try again what waits for its channel."""
         now = time.monotonic()
-        if self._waiting and any(pause.until <= now for pause in self._pauses.values()):
+        if self._waiting and any(0 < pause.until <= now for pause in self._pauses.values()):
             async with self._settling:
                 await self._settle()
 
@@ -98,6 +106,10 @@ class AlertsAgent:
         left = await asyncio.gather(*(self._deliver(channel, due) for channel, due in by_channel.items()))
         unsettled = {alert.intent.friction_id for alerts in left for alert in alerts}
         self._waiting = [intent for intent in self._waiting if intent.friction_id in unsettled]
+        if len(self._waiting) > _MOST_WAITING:
+            self._has_room.clear()
+        else:
+            self._has_room.set()
         while self._deliveries and not self._deliveries[0][1] & unsettled:
             await self._deliveries.pop(0)[0].acknowledge()
 
@@ -112,7 +124,8 @@ class AlertsAgent:
             entry = entry_for(alert, outcome)
             if entry is None:
                 assert isinstance(outcome, Retry)  # noqa: S101 - every other outcome settles
-                wait_s = outcome.after_s or min(_FIRST_PAUSE_S * 2 ** (pause.attempts - 1), _LONGEST_PAUSE_S)
+                doublings = min(pause.attempts - 1, _MOST_DOUBLINGS)
+                wait_s = outcome.after_s or min(_FIRST_PAUSE_S * 2**doublings, _LONGEST_PAUSE_S)
                 pause.until = time.monotonic() + wait_s
                 _log.warning("alert_waits", channel=channel, reason=outcome.reason, retry_in_s=round(wait_s, 1))
                 return due[index:]

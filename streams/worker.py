@@ -61,7 +61,7 @@ class _Run:
             await asyncio.get_running_loop().create_future()
 
 
-async def run_worker(settings: Settings, agents: Sequence[Agent]) -> int:
+async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None]) -> int:
     """Run agents until SIGTERM or SIGINT; exit code 0 after a clean stop, 1 when something could not go on."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -83,6 +83,7 @@ async def run_worker(settings: Settings, agents: Sequence[Agent]) -> int:
             await run.app.start()
             tasks += [asyncio.create_task(run.tick()), asyncio.create_task(_watch(run.app, stopping, fail))]
         _log.info("worker_ready", agents=[agent.name for agent in agents])
+        on_ready()
         await stopping.wait()
     except KafkaError as error:
         fail(error)

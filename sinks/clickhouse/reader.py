@@ -11,7 +11,7 @@ from sinks.clickhouse.connection import connect
 from sinks.clickhouse.errors import ANSWER_ERRORS, understood
 from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS
-from sinks.clickhouse.tables import ALERTS, DEAD_LETTERS, FACTS, TOUCHPOINTS, Column, Table
+from sinks.clickhouse.tables import ALERTS, CHECKPOINTS, DEAD_LETTERS, FACTS, TOUCHPOINTS, Column, Table
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -88,10 +88,8 @@ class Reader:
     def load_checkpoints(self, consumer_group: str) -> list[Checkpoint]:
         """Checkpoints of a consumer group over all topics and their incarnations."""
         columns = self._columns(
-            "SELECT consumer_group, topic, topic_incarnation, partition, max(next_offset),"
-            " toUnixTimestamp64Milli(max(watermark)), toUnixTimestamp64Milli(max(written_at))"
-            " FROM checkpoints WHERE consumer_group = %(group)s"
-            " GROUP BY consumer_group, topic, topic_incarnation, partition ORDER BY ALL",
+            f"SELECT {_selection(CHECKPOINTS.columns)} FROM checkpoints FINAL"  # noqa: S608  # our own names
+            " WHERE consumer_group = %(group)s ORDER BY ALL",
             {"group": consumer_group},
             "reading checkpoints",
         )

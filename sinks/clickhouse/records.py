@@ -35,8 +35,9 @@ class Deadline(NamedTuple):
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Everything in the partition before `next_offset` is durable: in the tables or in the dead letters.
 
-    `watermark` (event time) and `written_at` (clock) are UTC milliseconds. The store keeps the maximum of each, so a
-    worker that was paused and writes late cannot set a checkpoint back.
+    `watermark` (event time) and `written_at` (clock) are UTC milliseconds; `watermark_state` is how the watermark came
+    about, as JSON. The row with the highest `next_offset` counts, so a worker that was paused and writes late cannot
+    set a checkpoint back.
     """
 
     consumer_group: str
@@ -45,6 +46,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     partition: int
     next_offset: int
     watermark: int | None
+    watermark_state: str
     written_at: int
 
 

@@ -231,9 +231,10 @@ CHECKPOINTS = _table(
     topic=_WORD,
     topic_incarnation=_TEXT,
     partition="Int32",
-    next_offset="SimpleAggregateFunction(max, Int64)",
-    watermark=f"SimpleAggregateFunction(max, {_TIME_OR_NULL})",
-    written_at=f"SimpleAggregateFunction(max, {_TIME})",
+    next_offset="Int64",
+    watermark=_TIME_OR_NULL,
+    watermark_state=_TEXT,
+    written_at=_TIME,
 )
 
 DEAD_LETTERS = _table(
@@ -304,7 +305,7 @@ FACTS: dict[str, tuple[Table, str]] = {
     "session": (SESSIONS, "session_id"),
     "journey": (JOURNEYS, "journey_id"),
     "friction": (FRICTIONS, "friction_id"),
-    "effort_posting": (EFFORT_POSTINGS, "posting_id"),
+    "posting": (EFFORT_POSTINGS, "posting_id"),
     "person": (PERSONS, "person_key"),
 }
 

@@ -12,3 +12,10 @@ DataDir = Annotated[
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka to talk to instead of the local stack's.")
 ]
+ClickHouse = Annotated[
+    str | None,
+    typer.Option(
+        "--clickhouse", metavar="HOST[:PORT]", help="ClickHouse (native protocol) instead of the local stack's."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

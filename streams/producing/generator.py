@@ -82,8 +82,9 @@ class GeneratedCompany:
             raise ValueError(f"every person needs a touchpoint: {persons} persons, but only {events} events")
         if span_days < SHORTEST_SPAN_DAYS:
             raise ValueError(f"stories need a span of at least {SHORTEST_SPAN_DAYS} days, got {span_days}")
-        numbers = f"{persons}/{events}/{seed}/{start}/{span_days}"
-        self._tag = hashlib.blake2b(numbers.encode(), digest_size=4).hexdigest()
+        #: Decides all chances; the start does not, so that the same story can be told of any time.
+        self._chances = f"{persons}/{events}/{seed}/{span_days}"
+        self._tag = hashlib.blake2b(f"{self._chances}/{start}".encode(), digest_size=4).hexdigest()
         self._seed = seed
         self._start = start
         self._end = start + span_days * DAY
@@ -138,7 +139,7 @@ class GeneratedCompany:
             yield heappop(queue)[2]
 
     def _random(self, purpose: str) -> Random:
-        return Random(f"{self._tag}/{purpose}")  # noqa: S311 - data for trying things, nothing secret
+        return Random(f"{self._chances}/{purpose}")  # noqa: S311 - data for trying things, nothing secret
 
     def _person(self, number: int, namespace: str = "customer_no") -> str:
         return f"{namespace}:{self._tag}-{number:06d}"

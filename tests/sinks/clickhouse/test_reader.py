@@ -24,7 +24,7 @@ from tests.support.touchpoints import MONDAY, applied, touchpoint
 
 pytestmark = pytest.mark.stack
 
-NOTHING: dict[str, dict[str, int]] = {"session": {}, "journey": {}, "friction": {}, "effort_posting": {}, "person": {}}
+NOTHING: dict[str, dict[str, int]] = {"session": {}, "journey": {}, "friction": {}, "posting": {}, "person": {}}
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_what_is_published_is_loaded_by_person_and_kind(writer: Writer, reader: 
             "session": {"a": 1, "b": 2},
             "journey": {"j": 3},
             "friction": {"f": 4},
-            "effort_posting": {"p": 5},
+            "posting": {"p": 5},
             "person": {key: 2**63},
         },
         "nobody": NOTHING,
@@ -102,9 +102,9 @@ def test_a_fact_that_moved_to_another_person_is_published_there_only(writer: Wri
     moved = f"{key}10000x"
     writer.insert(session_block([*crowd, *sessions_of(key, (moved, 1))], token_prefix="t"))
     writer.insert(session_block([(session(session_id=moved, person_key=new_key), 2)], token_prefix="t"))
-    published = reader.load_published([key, new_key])
-    assert published[key] == NOTHING
-    assert published[new_key] == NOTHING | {"session": {moved: 2}}
+    # Asked for alone, so that nothing else makes the engine look at the newer version.
+    assert reader.load_published([key]) == {key: NOTHING}
+    assert reader.load_published([new_key]) == {new_key: NOTHING | {"session": {moved: 2}}}
 
 
 def test_open_deadlines_of_a_partition_are_loaded_earliest_first(writer: Writer, reader: Reader) -> None:
@@ -131,7 +131,9 @@ def test_open_deadlines_of_a_partition_are_loaded_earliest_first(writer: Writer,
     assert reader.load_deadlines(73) == []
 
 
-def test_a_checkpoint_never_goes_back_whoever_writes_last(writer: Writer, reader: Reader) -> None:
+def test_a_checkpoint_never_goes_back_whoever_writes_last(
+    writer: Writer, reader: Reader, address: ClickHouseAddress
+) -> None:
     start = Checkpoint(
         consumer_group="g",
         topic="touchpoints.keyed",
@@ -139,6 +141,7 @@ def test_a_checkpoint_never_goes_back_whoever_writes_last(writer: Writer, reader
         partition=3,
         next_offset=0,
         watermark=None,
+        watermark_state="",
         written_at=MONDAY,
     )
     ahead = msgspec.structs.replace(start, next_offset=100, watermark=MONDAY + 5, written_at=MONDAY + 1)
@@ -148,7 +151,7 @@ def test_a_checkpoint_never_goes_back_whoever_writes_last(writer: Writer, reader
     assert reader.load_checkpoints("g") == [start]
     writer.insert(checkpoint_block([ahead], token_prefix="t"))
     writer.insert(checkpoint_block([behind], token_prefix="t"))
-    assert reader.load_checkpoints("g") == [msgspec.structs.replace(ahead, written_at=MONDAY + 9)]
+    assert reader.load_checkpoints("g") == [ahead]
 
 
 def test_checkpoints_differ_by_group_and_incarnation(writer: Writer, reader: Reader) -> None:
@@ -159,9 +162,11 @@ def test_checkpoints_differ_by_group_and_incarnation(writer: Writer, reader: Rea
         partition=0,
         next_offset=9,
         watermark=MONDAY,
+        watermark_state="[1,{}]",
         written_at=MONDAY,
     )
-    two = msgspec.structs.replace(one, topic_incarnation="life-2", next_offset=1)
+    # Beside a watermark in the same block, an unknown one stays unknown.
+    two = msgspec.structs.replace(one, topic_incarnation="life-2", next_offset=1, watermark=None)
     foreign = msgspec.structs.replace(one, consumer_group="g3")
     writer.insert(checkpoint_block([one, two, foreign], token_prefix="t"))
     assert reader.load_checkpoints("g2") == [one, two]

@@ -1,0 +1,62 @@
+"""The `journeys` command: every sub-command is a module of this package."""
+
+import typer
+
+from streams.cli import (
+    check_config,
+    dead_letters,
+    demo,
+    door,
+    frictions,
+    generate,
+    import_,
+    migrate,
+    produce,
+    query,
+    stack,
+    timeline,
+    topics,
+    wait,
+    worker,
+)
+
+app = typer.Typer(
+    name="journeys",
+    help="See where customers get stuck between channels while it happens, with evidence for every claim.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_RUN = "Run"
+_SEND = "Send touchpoints"
+_LOOK = "Look"
+
+app.command("demo", help=demo.HELP, rich_help_panel=_RUN)(demo.command)
+app.command("up", help=stack.UP_HELP, rich_help_panel=_RUN)(stack.up)
+app.command("down", help=stack.DOWN_HELP, rich_help_panel=_RUN)(stack.down)
+app.command("status", help=stack.STATUS_HELP, rich_help_panel=_RUN)(stack.status)
+app.command("worker", help=worker.HELP, rich_help_panel=_RUN)(worker.command)
+app.command("door", help=door.HELP, rich_help_panel=_RUN)(door.command)
+app.command("migrate", help=migrate.HELP, rich_help_panel=_RUN)(migrate.command)
+app.add_typer(topics.app, name="topics", rich_help_panel=_RUN)
+app.command("check-config", help=check_config.HELP, rich_help_panel=_RUN)(check_config.command)
+
+app.command("produce", help=produce.HELP, rich_help_panel=_SEND)(produce.command)
+app.command("import", help=import_.HELP, rich_help_panel=_SEND)(import_.command)
+app.command("generate", help=generate.HELP, rich_help_panel=_SEND)(generate.command)
+app.command("wait", help=wait.HELP, rich_help_panel=_SEND)(wait.command)
+
+app.command("frictions", help=frictions.HELP, rich_help_panel=_LOOK)(frictions.command)
+app.command("timeline", help=timeline.HELP, rich_help_panel=_LOOK)(timeline.command)
+app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

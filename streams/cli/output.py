@@ -1,0 +1,81 @@
+"""What commands print: tables for people, JSON for machines, and errors that say what to do."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from schemas.json_form import iso_time
+
+
+def print_json(value: object) -> None:
+    """One JSON document on a line of its own."""
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=_plain).decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table for people, as wide as it needs to be when it is not a terminal."""
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=not console.is_terminal)
+    for row in rows:
+        table.add_row(*(escape(cell_text(cell)) for cell in row))
+    if not console.is_terminal:
+        console.width = 10_000
+    console.print(table)
+
+
+def print_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """CSV with a header; texts that a spreadsheet would run as a formula are defused with a quote."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_defused(cell) for cell in row])
+
+
+def cell_text(cell: object) -> str:
+    """A value as people read it."""
+    match cell:
+        case None:
+            return ""
+        case datetime():
+            return f"{cell:%Y-%m-%d %H:%M:%S}"
+        case float():
+            return f"{cell:.6g}"
+        case list() | tuple():
+            return ", ".join(cell_text(item) for item in cell)
+        case _:
+            return str(cell)
+
+
+def _defused(cell: object) -> object:
+    if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return "'" + cell
+    return "" if cell is None else cell_text(cell) if isinstance(cell, list | tuple) else cell
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return iso_time(round(value.timestamp() * 1000))
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+@contextmanager
+def friendly_errors(*kinds: type[Exception], code: int = 1) -> Iterator[None]:
+    """End the command with a message instead of a stack trace for errors that a person can mend."""
+    try:
+        yield
+    except kinds as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(code) from None

@@ -1,0 +1,134 @@
+"""`journeys up`, `journeys down` and `journeys status`: the local stack."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.addressing import AsJson, ClickHouse, DataDir, Kafka
+
+UP_HELP = """Start the local stack on loopback: broker, ClickHouse, worker and HTTP door.
+
+Stays in the foreground until Ctrl-C, which stops everything; --detach leaves it running. On a folder whose stack is
+running it says so; when a part of it died, that part is started. Exit code 4: a port is taken.
+"""
+DOWN_HELP = "Stop the local stack of a data folder; its data stays, except the broker's log."
+STATUS_HELP = "Say what runs. Exit code 0: everything; 1: nothing, or a part is missing."
+
+_PORT_TAKEN = 4
+_DEFAULT_DATA_DIR = Path(".journeys")
+
+
+def up(
+    data_dir: DataDir = None,
+    kafka: Kafka = None,
+    clickhouse: ClickHouse = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when everything is ready.")] = False,
+    kafka_port: Annotated[int, typer.Option(help="Port of the broker; 0 takes a free one.", min=0, max=65535)] = 9092,
+    clickhouse_port: Annotated[
+        int, typer.Option(help="Port of ClickHouse's native protocol; 0 takes a free one.", min=0, max=65535)
+    ] = 9000,
+    clickhouse_http_port: Annotated[
+        int, typer.Option(help="Port of ClickHouse's HTTP (read-only); 0 takes a free one.", min=0, max=65535)
+    ] = 8123,
+    door_port: Annotated[
+        int, typer.Option(help="Port of the HTTP door for events; 0 takes a free one.", min=0, max=65535)
+    ] = 8080,
+) -> None:
+    """Start the local stack."""
+    from kafka.errors import KafkaError
+
+    from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
+    from sinks.clickhouse.migrator import MigrationError
+    from streams.cli.output import friendly_errors
+    from streams.settings import SettingsError
+    from streams.stack.local import LocalStack, Ports, StackError
+    from streams.stack.local_files import LocalFilesMissing
+    from streams.stack.ports import PortTaken
+    from streams.topics import TopicMismatch
+
+    stack = LocalStack(data_dir or _DEFAULT_DATA_DIR, typer.echo)
+    ports = Ports(kafka_port, clickhouse_port, clickhouse_http_port, door_port)
+    known = (StackError, SettingsError, LocalFilesMissing, TopicMismatch, MigrationError, StoreUnavailable)
+    with friendly_errors(PortTaken, code=_PORT_TAKEN), friendly_errors(*known, SchemaMismatch, KafkaError):
+        _, is_new = stack.up(ports, kafka=kafka, clickhouse=clickhouse)
+    if not is_new:
+        typer.echo(f"the stack in {stack.data_dir} is already running:")
+        _print_status(stack.data_dir)
+        return
+    if detach:
+        typer.echo(f"running in the background; stop it with: journeys down --data-dir {stack.data_dir}")
+        return
+    typer.echo("Ctrl-C stops everything")
+    _stay(stack.data_dir)
+    typer.echo("stopping")
+    stack.down()
+
+
+def _stay(data_dir: Path) -> None:
+    """Wait for Ctrl-C or SIGTERM, telling of processes that end meanwhile; return when all of them ended."""
+    from streams.stack.local import load_state
+
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    told: set[tuple[str, int]] = set()
+    while not stopping:
+        state = load_state(data_dir)
+        if state is None:
+            return
+        running = 0
+        for process in state.processes:
+            if process.handle() is not None:
+                running += 1
+            elif (process.name, process.pid) not in told:
+                told.add((process.name, process.pid))
+                typer.echo(
+                    f"{process.name} ended; see {process.log}; start it again with: journeys up --data-dir {data_dir}",
+                    err=True,
+                )
+        if not running:
+            return
+        time.sleep(0.3)
+
+
+def down(data_dir: DataDir = None) -> None:
+    """Stop the local stack."""
+    from streams.cli.output import friendly_errors
+    from streams.stack.local import LocalStack, StackError
+
+    stack = LocalStack(data_dir or _DEFAULT_DATA_DIR, typer.echo)
+    if not stack.data_dir.is_dir():
+        typer.echo(f"nothing runs in {stack.data_dir}")
+        return
+    with friendly_errors(StackError):
+        stopped = stack.down()
+    typer.echo(f"stopped {', '.join(stopped)}" if stopped else f"nothing runs in {stack.data_dir}")
+
+
+def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Say what runs."""
+    from streams.cli.output import print_json
+    from streams.stack.local import status as stack_status
+
+    folder = (data_dir or _DEFAULT_DATA_DIR).resolve()
+    found = stack_status(folder)
+    if as_json:
+        print_json(found)
+    elif not found["processes"]:
+        typer.echo(f"nothing runs in {folder}; start it with: journeys up --data-dir {folder}")
+    else:
+        _print_status(folder)
+    if not found["is_running"]:
+        raise typer.Exit(1)
+
+
+def _print_status(folder: Path) -> None:
+    from streams.cli.output import print_table
+    from streams.stack.local import status as stack_status
+
+    processes = stack_status(folder)["processes"]
+    rows = [[process["name"], process["state"], process["pid"], process["address"]] for process in processes]
+    print_table(["name", "state", "pid", "address"], rows)

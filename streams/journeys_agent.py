@@ -1,0 +1,148 @@
+"""The journeys agent: owns persons, stitches their journeys, finds friction, and writes it all to ClickHouse."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import structlog
+
+from processors.admission import AdmissionSettings
+from processors.friction.catalogue import default_rules
+from processors.settings import CoreSettings, SessionEnd
+from schemas.alerts import AlertIntent, encode_intent
+from schemas.log import DeadLetter, Position
+from schemas.ticks import Tick, decode_tick
+from streams.agent import Delivery
+from streams.broker import Outgoing, ReliableProducer
+from streams.coordinator import Admitted, Batch, Coordinator, LogName
+from streams.headers import is_tick, origin_of
+from streams.intake import dead_letter_record, read_record
+from streams.owner import Owner
+from streams.settings import Settings
+from streams.store import Store, clickhouse_address
+from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations
+
+_log = structlog.get_logger()
+_MINUTE_MS = 60_000
+_DAY_MS = 86_400_000
+
+
+def core_settings(settings: Settings) -> CoreSettings:
+    """The core's part of the settings."""
+    return CoreSettings(
+        session_gap_ms=round(settings.session_gap_minutes * _MINUTE_MS),
+        session_end=SessionEnd(settings.session_end),
+        journey_gap_ms=round(settings.journey_gap_days * _DAY_MS),
+    )
+
+
+class JourneysAgent:
+    """Reads `touchpoints.keyed`, writes ClickHouse, `alerts.outbox` and `touchpoints.dead`."""
+
+    name = "journeys"
+    topic = KEYED
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer = ReliableProducer(settings.kafka)
+        self._store = Store(clickhouse_address(settings.clickhouse))
+        self._admission = AdmissionSettings(blocked=settings.blocked_identities)
+        self._coordinator: Coordinator | None = None
+        self._pepper = b""
+        self._turn = asyncio.Lock()
+        self._oldest: float | None = None
+
+    async def start(self) -> None:
+        """Read what the topics look like, and the secret."""
+        settings = self._settings
+        lives = await asyncio.to_thread(incarnations, settings.kafka)
+        self._pepper = settings.pepper()
+        self._coordinator = Coordinator(
+            Owner(default_rules(), core_settings(settings), settings.max_persons),
+            self._store,
+            _KafkaOutbox(self._producer, lives),
+            LogName(f"{settings.group_prefix}-{self.name}", KEYED, lives[KEYED]),
+            alert_max_age_ms=round(settings.alert_max_age_days * _DAY_MS),
+            wall_clock_ms=lambda: time.time_ns() // 1_000_000,
+        )
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """The part that decides what is written when."""
+        assert self._coordinator is not None, "start() comes first"  # noqa: S101 - a broken promise of ours
+        return self._coordinator
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Own these partitions."""
+        async with self._turn:
+            await self.coordinator.assign(sorted(partitions))
+
+    async def revoked(self) -> None:
+        """Own nothing; what is not acknowledged is replayed by the next owner."""
+        async with self._turn:
+            self.coordinator.revoke()
+            self._oldest = None
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Take a chunk; flush when enough is collected."""
+        batch = self._batch(delivery)
+        async with self._turn:
+            await self.coordinator.take(batch)
+            if self._oldest is None:
+                self._oldest = time.monotonic()
+            if self.coordinator.rows >= self._settings.flush.max_rows:
+                await self._flush()
+
+    async def tick(self) -> None:
+        """Flush what has waited long enough."""
+        if self._oldest is not None and time.monotonic() - self._oldest >= self._settings.flush.max_age_s:
+            async with self._turn:
+                await self._flush()
+
+    async def stop(self) -> None:
+        """Flush, then close connections."""
+        async with self._turn:
+            await self._flush()
+        counts = self.coordinator.counts
+        _log.info("records", applied=counts.applied, duplicate=counts.duplicate, dead=counts.dead, late=counts.late)
+        await self._producer.stop()
+        await self._store.close()
+
+    async def _flush(self) -> None:
+        await self.coordinator.flush()
+        self._oldest = None
+
+    def _batch(self, delivery: Delivery) -> Batch:
+        admitted: list[Admitted] = []
+        dead: list[DeadLetter] = []
+        ticks: list[tuple[int, Tick]] = []
+        for record in delivery.records:
+            if is_tick(record.headers):
+                try:
+                    ticks.append((record.offset, decode_tick(record.value or b"")))
+                except msgspec.DecodeError as error:
+                    # Only intake writes ticks; a foreign one tells no time and must not stop the partition.
+                    _log.error("tick_unreadable", offset=record.offset, error=str(error))
+                continue
+            here = Position(record.topic, record.partition, record.offset)
+            position = origin_of(record.headers, TOUCHPOINTS, here)
+            result = read_record(record, position, self._pepper, self._admission)
+            if isinstance(result, DeadLetter):
+                dead.append(result)
+            else:
+                admitted.append(Admitted(result, record.value or b"", record.key))
+        return Batch(delivery.partition, delivery.next_offset, admitted, dead, ticks, delivery.acknowledge)
+
+
+class _KafkaOutbox:
+    def __init__(self, producer: ReliableProducer, lives: Mapping[str, str]) -> None:
+        self._producer = producer
+        self._lives = lives
+
+    async def send(self, intents: Sequence[AlertIntent], dead_letters: Sequence[DeadLetter]) -> None:
+        records = [
+            Outgoing(OUTBOX, 0, intent.friction_id.encode(), encode_intent(intent), None, []) for intent in intents
+        ]
+        records += [dead_letter_record(letter, self._lives) for letter in dead_letters]
+        await self._producer.send(records)

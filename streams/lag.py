@@ -1,0 +1,88 @@
+"""How far consumer groups are behind: committed offsets against the ends of partitions."""
+
+import time
+from typing import Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from streams.settings import KafkaSettings, Settings
+from streams.topics import DEAD, KEYED, TOUCHPOINTS, admin_client, client_options
+
+_ANSWER_WITHIN_S: Final = 10.0
+
+#: What a touchpoint passes through, in order: topic, and the agent whose group reads it.
+PATH: Final = ((TOUCHPOINTS, "intake"), (KEYED, "journeys"), (DEAD, "dead-letters"))
+
+
+class LagUnknown(RuntimeError):
+    """The broker did not tell the ends of a topic."""
+
+
+def end_offsets(kafka: KafkaSettings, topic: str) -> dict[int, int]:
+    """Partition to the offset that its next record will have.
+
+    Read from the high watermark of a fetch: the embedded broker's answer to a question for the latest offset is the
+    start of the last batch.
+
+    Raises:
+        LagUnknown: the broker did not tell in time.
+        KafkaError: it does not answer.
+
+    """
+    consumer = KafkaConsumer(enable_auto_commit=False, fetch_max_wait_ms=50, **client_options(kafka))
+    try:
+        numbers = consumer.partitions_for_topic(topic) or set()
+        places = [TopicPartition(topic, number) for number in sorted(numbers)]
+        consumer.assign(places)
+        for place, offset in consumer.end_offsets(places).items():
+            consumer.seek(place, offset)
+        deadline = time.monotonic() + _ANSWER_WITHIN_S
+        while True:
+            consumer.poll(timeout_ms=100)
+            marks = {place.partition: consumer.highwater(place) for place in places}
+            if all(mark is not None for mark in marks.values()):
+                return {partition: int(mark) for partition, mark in marks.items()}
+            if time.monotonic() > deadline:
+                raise LagUnknown(f"the broker does not tell where topic {topic} ends")
+    finally:
+        consumer.close()
+
+
+def committed_offsets(kafka: KafkaSettings, group: str, topic: str) -> dict[int, int]:
+    """Partition to the committed offset of a group; partitions without one are missing.
+
+    Raises:
+        KafkaError: the broker does not answer.
+
+    """
+    admin = admin_client(kafka)
+    try:
+        found = admin.list_group_offsets([group])
+    finally:
+        admin.close()
+    return {place.partition: int(at.offset) for place, at in found.get(group, {}).items() if place.topic == topic}
+
+
+def wait_until_done(settings: Settings, timeout_s: float) -> bool:
+    """Wait until everything that is in the topics now is durable; False when that takes longer than `timeout_s`.
+
+    Raises:
+        LagUnknown: the broker did not tell the ends of a topic.
+        KafkaError: it does not answer.
+
+    """
+    deadline = time.monotonic() + timeout_s
+    for topic, agent in PATH:
+        ends = {number: end for number, end in end_offsets(settings.kafka, topic).items() if end > 0}
+        while True:
+            committed = committed_offsets(settings.kafka, f"{settings.group_prefix}-{agent}", topic)
+            if all(committed.get(number, 0) >= end for number, end in ends.items()):
+                break
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+    return True
+
+
+__all__ = ["PATH", "KafkaError", "LagUnknown", "committed_offsets", "end_offsets", "wait_until_done"]

@@ -1,0 +1,36 @@
+"""Logs: one line an event on standard error; JSON unless a person is watching. Never payloads, never identifiers."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logs(*, verbose: bool = False) -> None:
+    """Set up structlog and send what libraries log through the same form."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    is_watched = sys.stderr.isatty()
+    render: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if is_watched else structlog.processors.JSONRenderer()
+    )
+    tracebacks: list[structlog.typing.Processor] = [] if is_watched else [structlog.processors.format_exc_info]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tracebacks, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO if verbose else logging.WARNING)
+    for name in ("streams", "sinks"):
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)

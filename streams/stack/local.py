@@ -1,0 +1,288 @@
+"""Bringing the local stack up and down."""
+
+import contextlib
+import fcntl
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sinks.clickhouse.migrator import migrate
+from streams.settings import STACK_FILE, Settings, load_settings, make_pepper, read_stack
+from streams.stack.local_files import deploy_root
+from streams.stack.ports import LOOPBACK, claim_port, is_listening
+from streams.stack.processes import ManagedProcess, python_command, start_process, stop_process
+from streams.store import clickhouse_address
+from streams.topics import create_topics
+
+Tell = Callable[[str], None]
+_START_WITHIN_S = 60.0
+#: tansu lets a member into a group after half of the session timeout.
+_TANSU_SESSION_TIMEOUT_S = 3.0
+#: Order of starting; stopping is the other way round.
+ORDER = ("broker", "clickhouse", "worker", "door")
+
+
+class StackError(RuntimeError):
+    """The stack cannot come up; the message says what is wrong and where to look."""
+
+
+class Ports(NamedTuple):
+    """Ports on loopback; 0 takes a free one."""
+
+    kafka: int = 9092
+    clickhouse: int = 9000
+    clickhouse_http: int = 8123
+    door: int = 8080
+
+
+class StackState(msgspec.Struct, kw_only=True):
+    """What `journeys up` wrote down: addresses and processes, readable by every other command."""
+
+    kafka: str
+    clickhouse: str
+    clickhouse_http: str | None
+    door: str
+    broker: str
+    session_timeout_s: float
+    processes: list[ManagedProcess]
+
+    def process(self, name: str) -> ManagedProcess | None:
+        """Process by name."""
+        return next((process for process in self.processes if process.name == name), None)
+
+    def is_running(self, name: str) -> bool:
+        """Whether the process with this name runs."""
+        process = self.process(name)
+        return process is not None and process.handle() is not None
+
+
+def load_state(data_dir: Path) -> StackState | None:
+    """State of the stack of a data folder, or `None` when there is none."""
+    stack = read_stack(data_dir)
+    if stack is None:
+        return None
+    try:
+        return msgspec.convert(stack, StackState)
+    except msgspec.ValidationError:
+        return None
+
+
+def _save_state(data_dir: Path, state: StackState) -> None:
+    path = data_dir / STACK_FILE
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(msgspec.to_builtins(state), indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "stack.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StackError(
+                f"another journeys up or down is at work on {data_dir}; try again when it is done"
+            ) from None
+        yield
+
+
+class LocalStack:
+    """The stack of one data folder."""
+
+    def __init__(self, data_dir: Path, tell: Tell) -> None:
+        self.data_dir = data_dir.resolve()
+        self._tell = tell
+
+    def up(self, ports: Ports, *, kafka: str | None = None, clickhouse: str | None = None) -> tuple[StackState, bool]:
+        """Start what does not run; the state, and whether anything had to be started.
+
+        `kafka` and `clickhouse` name servers to use instead of starting our own.
+
+        Raises:
+            StackError: something does not come up.
+            PortTaken: a port is in use.
+
+        """
+        with _only_one(self.data_dir):
+            state = self._planned(ports, kafka, clickhouse)
+            wanted = [name for name in ORDER if self._is_ours(name, state)]
+            missing = [name for name in wanted if not state.is_running(name)]
+            if not missing:
+                return state, False
+            make_pepper(self.data_dir / "pepper")
+            try:
+                for name in missing:
+                    if name == "worker":
+                        self._prepare(state)
+                    self._start(name, state)
+            except BaseException:
+                if len(missing) == len(wanted):
+                    self._stop_all(state)
+                raise
+            return state, True
+
+    def down(self) -> list[str]:
+        """Stop everything that runs, in reverse order; names of what was stopped."""
+        with _only_one(self.data_dir):
+            state = load_state(self.data_dir)
+            return self._stop_all(state) if state else []
+
+    def _planned(self, ports: Ports, kafka: str | None, clickhouse: str | None) -> StackState:
+        old = load_state(self.data_dir)
+        if old is not None and any(process.handle() for process in old.processes):
+            return old
+        settings = Settings(data_dir=self.data_dir)
+        kafka = kafka or (settings.kafka.bootstrap if "bootstrap" in settings.kafka.model_fields_set else None)
+        is_external = clickhouse is not None
+        native = clickhouse or f"{LOOPBACK}:{claim_port(ports.clickhouse, '--clickhouse-port', 'ClickHouse')}"
+        http = None
+        if not is_external:
+            http = f"http://{LOOPBACK}:{claim_port(ports.clickhouse_http, '--clickhouse-http-port', 'ClickHouse HTTP')}"
+        return StackState(
+            kafka=kafka or f"{LOOPBACK}:{claim_port(ports.kafka, '--kafka-port', 'the broker')}",
+            clickhouse=native,
+            clickhouse_http=http,
+            door=f"http://{LOOPBACK}:{claim_port(ports.door, '--door-port', 'the HTTP door')}",
+            broker="external" if kafka else "tansu",
+            session_timeout_s=settings.kafka.session_timeout_s if kafka else _TANSU_SESSION_TIMEOUT_S,
+            processes=[],
+        )
+
+    def _is_ours(self, name: str, state: StackState) -> bool:
+        if name == "broker":
+            return state.broker != "external"
+        return name != "clickhouse" or state.clickhouse_http is not None
+
+    def _settings(self, state: StackState) -> Settings:
+        return load_settings(self.data_dir, kafka=state.kafka, clickhouse=state.clickhouse)
+
+    def _prepare(self, state: StackState) -> None:
+        settings = self._settings(state)
+        applied = migrate(clickhouse_address(settings.clickhouse))
+        if applied:
+            self._tell(f"schema      {len(applied)} migrations applied")
+        topics = create_topics(settings)
+        created = [name for name, what in topics.items() if what == "created"]
+        if created:
+            self._tell(f"topics      {', '.join(created)} created")
+
+    def _start(self, name: str, state: StackState) -> None:
+        command, address, environment = self._command(name, state)
+        log = self.data_dir / "logs" / f"{name}.log"
+        process = start_process(name, command, address=address, log=log, environment=environment)
+        state.processes = [other for other in state.processes if other.name != name] + [process]
+        _save_state(self.data_dir, state)
+        self._await_ready(process, state)
+        self._tell(f"{name:<11} {address}{self._remark(name, state)}")
+
+    def _remark(self, name: str, state: StackState) -> str:
+        if name == "broker":
+            return "   (tansu: its log lives in memory and is gone after `journeys down`)"
+        if name == "clickhouse":
+            return f"   and {state.clickhouse_http} (read-only)"
+        return ""
+
+    def _command(self, name: str, state: StackState) -> tuple[list[str], str, dict[str, str]]:
+        local = {"PYTHONPATH": str(deploy_root())}
+        reach = ["--data-dir", str(self.data_dir), "--kafka", state.kafka]
+        ours = {"JOURNEYS_KAFKA__SESSION_TIMEOUT_S": str(state.session_timeout_s)}
+        match name:
+            case "broker":
+                port = state.kafka.rpartition(":")[2]
+                return python_command("deploy.local.broker", "--port", port), state.kafka, local
+            case "clickhouse":
+                native = state.clickhouse.rpartition(":")[2]
+                http = (state.clickhouse_http or "").rpartition(":")[2]
+                arguments = (
+                    "--data-dir",
+                    str(self.data_dir / "clickhouse"),
+                    "--native-port",
+                    native,
+                    "--http-port",
+                    http,
+                )
+                return python_command("deploy.local.clickhouse", *arguments), state.clickhouse, local
+            case "worker":
+                worker = ["worker", *reach, "--clickhouse", state.clickhouse, "--ready-file", str(self._ready_file)]
+                return python_command("streams.cli.main", *worker), f"{state.kafka} -> {state.clickhouse}", ours
+            case _:
+                port = state.door.rpartition(":")[2]
+                return python_command("streams.cli.main", "door", *reach, "--port", port), state.door, ours
+
+    @property
+    def _ready_file(self) -> Path:
+        return self.data_dir / "worker.ready"
+
+    def _await_ready(self, process: ManagedProcess, state: StackState) -> None:
+        deadline = time.monotonic() + _START_WITHIN_S
+        while not self._is_ready(process, state):
+            if process.handle() is None:
+                raise StackError(f"{process.name} ended while starting:\n{_last_lines(Path(process.log))}")
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"{process.name} is not ready after {_START_WITHIN_S:.0f} s:\n{_last_lines(Path(process.log))}"
+                )
+            time.sleep(0.05)
+
+    def _is_ready(self, process: ManagedProcess, state: StackState) -> bool:
+        if process.name == "worker":
+            try:
+                return self._ready_file.read_text().strip() == str(process.pid)
+            except OSError:
+                return False
+        addresses = {
+            "broker": [state.kafka],
+            "clickhouse": [state.clickhouse, state.clickhouse_http or ""],
+            "door": [state.door],
+        }[process.name]
+        return all(is_listening(int(address.rpartition(":")[2])) for address in addresses)
+
+    def _stop_all(self, state: StackState) -> list[str]:
+        stopped = []
+        for name in reversed(ORDER):
+            process = state.process(name)
+            if process is not None and process.handle() is not None:
+                if not stop_process(process):
+                    self._tell(f"{name} did not stop by itself and was ended; see {process.log}")
+                stopped.append(name)
+        (self.data_dir / STACK_FILE).unlink(missing_ok=True)
+        return stopped
+
+
+def status(data_dir: Path) -> dict[str, Any]:
+    """State of the stack for people and machines: addresses, and each process with its pid, address and state."""
+    state = load_state(data_dir)
+    if state is None:
+        return {"data_dir": str(data_dir), "is_running": False, "processes": []}
+    processes = [
+        {
+            "name": process.name,
+            "pid": process.pid,
+            "address": process.address,
+            "state": process.state,
+            "log": process.log,
+        }
+        for process in state.processes
+    ]
+    return {
+        "data_dir": str(data_dir),
+        "is_running": bool(processes) and all(process["state"] == "running" for process in processes),
+        "kafka": state.kafka,
+        "clickhouse": state.clickhouse,
+        "clickhouse_http": state.clickhouse_http,
+        "door": state.door,
+        "processes": processes,
+    }
+
+
+def _last_lines(log: Path, count: int = 15) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-count:]
+    except OSError:
+        lines = []
+    return "\n".join(f"  {line}" for line in (*lines, f"(all of it: {log})"))

@@ -1,0 +1,77 @@
+"""Processes of the local stack: starting, recognising, ending them by their id."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import psutil
+
+#: A worker flushes when it is asked to stop; longer than its own limit, so that it gets to say what went wrong.
+_STOP_WITHIN_S = 28.0
+
+
+class ManagedProcess(msgspec.Struct, frozen=True):
+    """A process we started. `started_at` (seconds since 1970, by the system) tells it from a later one with its id."""
+
+    name: str
+    pid: int
+    started_at: float
+    address: str
+    log: str
+
+    def handle(self) -> psutil.Process | None:
+        """The running process, or `None` when it ended."""
+        try:
+            process = psutil.Process(self.pid)
+            is_same = abs(process.create_time() - self.started_at) < 1.0
+            is_alive = process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+        except psutil.Error:
+            return None
+        return process if is_same and is_alive else None
+
+    @property
+    def state(self) -> str:
+        """`running` or `stopped`."""
+        return "running" if self.handle() is not None else "stopped"
+
+
+def start_process(
+    name: str, command: Sequence[str], *, address: str, log: Path, environment: Mapping[str, str]
+) -> ManagedProcess:
+    """Start a process of its own session (Ctrl-C in the terminal does not reach it), its output appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **environment},
+        )
+    return ManagedProcess(name, process.pid, psutil.Process(process.pid).create_time(), address, str(log))
+
+
+def stop_process(managed: ManagedProcess) -> bool:
+    """Ask a process to stop and wait for it, then end it by force; whether it stopped by itself."""
+    process = managed.handle()
+    if process is None:
+        return True
+    try:
+        process.terminate()
+        process.wait(_STOP_WITHIN_S)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(5)
+        return False
+    except psutil.NoSuchProcess:
+        return True
+    return True
+
+
+def python_command(module: str, *arguments: str) -> list[str]:
+    """Command that runs a module of ours; `-P` keeps the user's working folder out of the import path."""
+    return [sys.executable, "-P", "-m", module, *arguments]
