@@ -98,6 +98,16 @@ def test_a_retraction_hides_the_row_whichever_came_first(
     assert counted(client, "v_frictions", tenant) == 0
 
 
+def test_an_older_version_that_arrives_after_parts_were_merged_stays_hidden(
+    writer: Writer, client: Client, tenant: str
+) -> None:
+    writer.insert(session_block([(session(tenant=tenant), 1)], token_prefix="t"))
+    writer.insert(session_block([], [(Withdrawn("5e55", tenant, ANNA), 2)], token_prefix="t"))
+    client.execute("OPTIMIZE TABLE sessions FINAL")
+    writer.insert(session_block([(session(tenant=tenant), 1)], token_prefix="replay"))
+    assert counted(client, "v_sessions", tenant) == 0
+
+
 def test_what_was_withdrawn_can_come_back(writer: Writer, client: Client, tenant: str) -> None:
     for block in (
         session_block([(session(tenant=tenant), 1)], token_prefix="t"),
