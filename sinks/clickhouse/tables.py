@@ -23,7 +23,7 @@ class Column(msgspec.Struct, frozen=True):
     @property
     def default(self) -> object:
         """Value for "nothing known" in this column."""
-        if "Nullable" in self.type:
+        if self.type.startswith("Nullable"):
             return None
         if self.type.startswith("Array"):
             return ()

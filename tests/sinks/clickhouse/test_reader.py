@@ -152,6 +152,26 @@ def test_a_checkpoint_never_goes_back_whoever_writes_last(
     writer.insert(checkpoint_block([ahead], token_prefix="t"))
     writer.insert(checkpoint_block([behind], token_prefix="t"))
     assert reader.load_checkpoints("g") == [ahead]
+    connect(address).execute("OPTIMIZE TABLE checkpoints FINAL")
+    assert reader.load_checkpoints("g") == [ahead]
+
+
+def test_of_checkpoints_at_the_same_offset_the_one_written_last_counts(writer: Writer, reader: Reader) -> None:
+    # A quiet partition: time passes, and nothing else does.
+    before = Checkpoint(
+        consumer_group="quiet",
+        topic="touchpoints.keyed",
+        topic_incarnation="life-1",
+        partition=0,
+        next_offset=9,
+        watermark=MONDAY,
+        watermark_state="",
+        written_at=MONDAY,
+    )
+    after = msgspec.structs.replace(before, watermark=MONDAY + 1, written_at=MONDAY + 1)
+    writer.insert(checkpoint_block([before], token_prefix="t"))
+    writer.insert(checkpoint_block([after], token_prefix="t"))
+    assert reader.load_checkpoints("quiet") == [after]
 
 
 def test_checkpoints_differ_by_group_and_incarnation(writer: Writer, reader: Reader) -> None:
