@@ -81,6 +81,22 @@ def skip_block(reader: Reader) -> BlockHead:
     return BlockHead(columns, rows)
 
 
+def columns_of(block: bytes) -> list[tuple[str, str]]:
+    """Names and types of the columns of a whole block."""
+    reader: Reader = BufferedSocketReader(_Replay(block), len(block) or 1)
+    count: int = read_varint(reader)
+    rows: int = read_varint(reader)
+    columns: list[tuple[str, str]] = []
+    for _ in range(count):
+        name, kind = read_binary_str(reader), read_binary_str(reader)
+        columns.append((name, kind))
+        if rows:
+            column = _column(kind)
+            _skip_bytes(reader, column.prefix)
+            column.skip(reader, rows)
+    return columns
+
+
 def split_blocks(data: bytes) -> Iterator[bytes]:
     """Yield the blocks of a whole Native output."""
     reader: Reader = BufferedSocketReader(_Replay(data), len(data) or 1)

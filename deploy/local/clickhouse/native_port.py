@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from deploy.local.clickhouse.blocks import split_blocks
+from deploy.local.clickhouse.blocks import columns_of, split_blocks
 from deploy.local.clickhouse.engine import Engine, EngineError, Handle, Insert
 from deploy.local.clickhouse.reading import ReadLimits, lock, refuse_unless_reading
 from deploy.local.clickhouse.statements import DataInsert, quoted, quoted_name, read_data_insert, without_format
@@ -128,7 +128,9 @@ class Session:
         sql = without_format(sql)
         stream = handle.blocks(sql)
         if stream is None:
-            for block in split_blocks(handle.run(sql)):
+            for number, block in enumerate(split_blocks(handle.run(sql))):
+                if number == 0:
+                    self._wire.send_header(columns_of(block))
                 self._wire.send_block(block)
             return
         is_empty = True
@@ -136,6 +138,9 @@ class Session:
             for block in stream:
                 if self._wants_to_stop():
                     return
+                if is_empty:
+                    # Clients take names and types from a first block without rows, as a server sends it.
+                    self._wire.send_header(columns_of(block))
                 self._wire.send_block(block)
                 is_empty = False
         if is_empty:

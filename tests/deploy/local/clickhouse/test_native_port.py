@@ -1,5 +1,6 @@
 import datetime as dt
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -71,8 +72,11 @@ def test_values_of_every_type_come_back_as_they_were_written(client: Client, kin
     )
     rows = list(enumerate(values))
     assert client.execute("INSERT INTO typed (position, value) VALUES", rows) == len(rows)
-    found = client.execute("SELECT position, value FROM typed ORDER BY position")
+    sql = "SELECT position, value FROM typed ORDER BY position"
+    found, columns = client.execute(sql, with_column_types=True)
     assert found == rows
+    assert [name for name, _ in columns] == ["position", "value"]
+    assert columns[1][1] == kind
     assert client.execute("SELECT value FROM typed WHERE 0", with_column_types=True) == ([], [("value", kind)])
 
 
@@ -285,27 +289,27 @@ def test_an_unexpected_packet_inside_an_insert_ends_the_connection_and_the_inser
 
 
 def test_readers_see_whole_inserts_while_they_are_written(table: str, ports: ClickHousePorts) -> None:
-    batch = [(number, "x") for number in range(1000)]
-
     def write() -> None:
         with Client("127.0.0.1", port=ports.native) as writer:
-            for _ in range(30):
-                writer.execute(f"INSERT INTO {table} VALUES", batch)
+            for batch in range(30):  # no two alike: the same rows again would be taken for a retry
+                rows = [(batch * 1000 + number, "x") for number in range(1000)]
+                writer.execute(f"INSERT INTO {table} VALUES", rows)
 
     def read() -> list[int]:
         seen = [0]
         with Client("127.0.0.1", port=ports.native) as reader:
-            while seen[-1] < 30_000:
+            deadline = time.monotonic() + 60
+            while seen[-1] < 30_000 and time.monotonic() < deadline:
                 seen.append(reader.execute(f"SELECT count() FROM {table}")[0][0])
         return seen
 
     with ThreadPoolExecutor(5) as pool:
         readers = [pool.submit(read) for _ in range(3)]
-        for writing in [pool.submit(write)]:
-            writing.result(timeout=120)
+        pool.submit(write).result(timeout=60)
         for reading in readers:
-            seen = reading.result(timeout=120)
+            seen = reading.result(timeout=60)
             assert seen == sorted(seen)
+            assert seen[-1] == 30_000
             assert all(count % 1000 == 0 for count in seen)
 
 
