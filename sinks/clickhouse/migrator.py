@@ -80,7 +80,7 @@ class _Record(NamedTuple):
         except ProcessLookupError:
             return True
         except PermissionError:
-            return False
+            return False  # it lives, and is somebody else's
         return False
 
 
