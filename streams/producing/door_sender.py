@@ -11,6 +11,8 @@ from streams.settings import KafkaSettings
 
 #: Somebody waits for the answer: rather say soon that the broker is down.
 DOOR_LIMITS = ProducerLimits(connect_timeout_s=3.0, delivery_timeout_s=10.0, linger_ms=5, max_in_flight=20_000)
+#: The client gives up at the delivery timeout, but looks at the clock only now and then.
+_GRACE_S = 1.0
 
 
 class Overloaded(RuntimeError):
@@ -92,10 +94,10 @@ class DoorSender:
 
         await loop.run_in_executor(self._thread, producer.submit, touchpoints, on_done)
         try:
-            await answered
-        except DeliveryFailed:
-            # What a client library does after a broken connection is its own story; a new one starts clean.
+            # The client library may never answer; abandoning it makes it fail what is open.
+            await asyncio.wait_for(asyncio.shield(answered), self._limits.delivery_timeout_s + _GRACE_S)
+        except (TimeoutError, DeliveryFailed):
             if self._producer is producer:
                 self._producer = None
                 await loop.run_in_executor(self._thread, producer.abandon)
-            raise
+            await answered

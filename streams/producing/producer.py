@@ -21,7 +21,8 @@ from streams.topics import TOUCHPOINTS, client_options
 #: Larger than kafka-python's default of 16 KB: throughput grows with the batch, and a touchpoint has some 300 bytes.
 _BATCH_BYTES: Final = 128 * 1024
 _PROGRESS_STEP: Final = 1_000
-#: The client gives a record up at the delivery timeout, but looks at the clock only now and then.
+#: The client gives a record up at the delivery timeout, but looks at the clock only now and then; and not at all
+#: while it has no producer id yet, so that waiting for it needs an end of its own.
 _GRACE_S: Final = 5.0
 
 
@@ -105,14 +106,19 @@ class TouchpointProducer:
 
         Raises:
             DeliveryFailed: this or an earlier touchpoint failed; nothing more is accepted then.
+            BrokerUnavailable: some have no answer long after the delivery timeout.
             ValueError: the touchpoint has no usable identity or does not fit the contract.
 
         """
         self._check()
         if self.in_flight >= self._limits.max_in_flight:
             with self._answered:
-                self._answered.wait_for(lambda: self.in_flight < self._limits.max_in_flight or self._failed)
+                has_room = self._answered.wait_for(
+                    lambda: self.in_flight < self._limits.max_in_flight or self._failed, self._patience_s
+                )
             self._check()
+            if not has_room:
+                raise self._no_answer()
         key, value = _key(touchpoint), encode(touchpoint)
         self._sent += 1
         self._send_record(key, value, self._acknowledge, partial(self._fail, touchpoint.key))
@@ -121,6 +127,7 @@ class TouchpointProducer:
         """Hand over a batch without waiting; `on_done` is called once, from another thread, when all are answered.
 
         Failures go to `on_done` alone and do not close the producer to others. Nothing is sent when one does not fit.
+        A broker that dies before its first answer may leave a batch unanswered: bound the wait, then `abandon`.
 
         Raises:
             ValueError: a touchpoint has no usable identity or does not fit the contract.
@@ -142,15 +149,14 @@ class TouchpointProducer:
             BrokerUnavailable: some have no answer long after the delivery timeout.
 
         """
-        patience_s = self._limits.delivery_timeout_s + _GRACE_S
         # What counts are the answers, below: the library's flush also fails for a batch that it merely split.
         with contextlib.suppress(KafkaError):
-            self._producer.flush(patience_s)
+            self._producer.flush(self._patience_s)
         with self._answered:
-            is_answered = self._answered.wait_for(lambda: self.in_flight == 0, timeout=patience_s)
+            is_answered = self._answered.wait_for(lambda: self.in_flight == 0, self._patience_s)
         self._check()
         if not is_answered:
-            raise BrokerUnavailable(f"the broker did not answer for {self.in_flight} touchpoints in {patience_s:g} s")
+            raise self._no_answer()
         if self._on_progress:
             self._on_progress(self._delivered)
 
@@ -167,12 +173,14 @@ class TouchpointProducer:
             self.abandon()
 
     def abandon(self) -> None:
-        """Disconnect at once; what has no answer yet may or may not arrive."""
+        """Disconnect at once; what has no answer yet may or may not arrive, and counts as failed."""
         try:
             self._producer.close(timeout=0)
         except KafkaError:
-            # Its close gives up on unanswered records and then leaves its thread running; there is no public way.
+            # Its close gives up on unanswered records, leaves its thread running, and complains again when it is
+            # collected; there is no public way to end it.
             self._producer._sender.force_close()
+            self._producer._closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -225,6 +233,15 @@ class TouchpointProducer:
 
     def _refuse(self, batch: "_Batch", key: TouchpointKey, error: Exception) -> None:
         self._answer(batch, (key, _describe(error)))
+
+    @property
+    def _patience_s(self) -> float:
+        return self._limits.delivery_timeout_s + _GRACE_S
+
+    def _no_answer(self) -> BrokerUnavailable:
+        return BrokerUnavailable(
+            f"the broker did not answer for {self.in_flight} touchpoints within {self._patience_s:g} s"
+        )
 
     def _check(self) -> None:
         if self._first_failure is not None:
