@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from tempfile import TemporaryFile
 
 from deploy.local.clickhouse.blocks import columns_of, split_blocks
-from deploy.local.clickhouse.engine import Engine, EngineError, Handle, Insert
+from deploy.local.clickhouse.engine import Engine, EngineError, Handle
 from deploy.local.clickhouse.reading import ReadLimits, lock, refuse_unless_reading
 from deploy.local.clickhouse.statements import DataInsert, quoted, quoted_name, read_data_insert, without_format
 from deploy.local.clickhouse.wire import (
@@ -158,33 +159,17 @@ class Session:
 
     def _receive_rows(self, handle: Handle, insert: DataInsert) -> None:
         columns = _insert_columns(handle, insert)
-        open_insert = handle.insert(insert.sql)
-        is_finished = False
-        try:
+        # Without a name, so that nothing is left of it when this process is killed.
+        with TemporaryFile(dir=self._engine.data_dir) as rows:
             self._wire.send_header(columns)
-            refusal = self._append_all(open_insert)
-            if refusal is not None:
-                raise refusal
-            is_finished = True
-            open_insert.finish()
-        except RuntimeError as error:
-            raise EngineError.read(error) from error
-        finally:
-            if not is_finished:
-                open_insert.cancel()  # half an insert is none
-
-    def _append_all(self, open_insert: Insert) -> EngineError | None:
-        refusal: EngineError | None = None
-        while True:
-            data = self._wire.read_data()
-            if not data.columns:
-                return refusal
-            # After a refusal the rest is read and dropped: a client that is still sending would not hear of it.
-            if data.rows and refusal is None:
-                try:
-                    open_insert.append(data.block)
-                except RuntimeError as error:
-                    refusal = EngineError.read(error)
+            row_count = 0
+            while (data := self._wire.read_data()).columns:
+                if data.rows:
+                    rows.write(data.block)
+                    row_count += data.rows
+            # Only now does the engine hear of it: of a client that is cut off before, nothing is stored.
+            if row_count:
+                handle.insert(insert.target, insert.settings, rows)
 
     def _say_last(self, code: int, text: str) -> None:
         try:

@@ -19,7 +19,8 @@ _INSERT = re.compile(
 class DataInsert(NamedTuple):
     """An INSERT whose rows follow as blocks."""
 
-    sql: str  # up to, without, VALUES or FORMAT
+    target: str  # the statement up to its columns
+    settings: str  # the SETTINGS clause, or nothing
     table: str  # as written, quoted if it was
     columns: tuple[str, ...]  # unquoted; empty when the statement names none
 
@@ -42,7 +43,7 @@ def read_data_insert(sql: str) -> DataInsert | None:
     if between and not between.upper().startswith("SETTINGS"):
         return None  # INSERT ... SELECT, or a form without blocks
     names = re.findall(_IDENTIFIER, match["columns"] or "")
-    return DataInsert(text[:end], match["table"], tuple(_unquoted(name) for name in names))
+    return DataInsert(text[: match.end()], between, match["table"], tuple(_unquoted(name) for name in names))
 
 
 def without_format(sql: str) -> str:

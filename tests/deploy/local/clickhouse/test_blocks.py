@@ -48,7 +48,7 @@ def columns(draw: st.DrawFn) -> tuple[str, st.SearchStrategy[Any]]:
         case 4:
             return "LowCardinality(String)", st.sampled_from(["", "web", "phone", "ü" * 200])
         case 5:
-            keys = st.text(alphabet="kl", max_size=3)  # the driver cannot read commas in types inside a map
+            keys = st.text(alphabet="kl", max_size=3)  # the driver cannot read commas in types inside a map or tuple
             return "Map(String, UInt64)", st.dictionaries(keys, st.integers(0, 9), max_size=3)
         case 6:
             return f"Tuple(first {name}, `second one` Array(String))", st.tuples(

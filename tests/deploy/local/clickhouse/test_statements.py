@@ -11,7 +11,7 @@ from deploy.local.clickhouse.statements import (
 
 
 @pytest.mark.parametrize(
-    ("sql", "head", "table", "columns"),
+    ("sql", "target", "table", "columns"),
     [
         ("INSERT INTO t VALUES", "INSERT INTO t", "t", ()),
         ("insert into db.t (a,b) values", "insert into db.t (a,b)", "db.t", ("a", "b")),
@@ -24,14 +24,15 @@ from deploy.local.clickhouse.statements import (
             ("a b", "c"),
         ),
         ("-- why\n/* and */ INSERT INTO t VALUES", "INSERT INTO t", "t", ()),
-        ("INSERT INTO t (a) SETTINGS x = 0 VALUES", "INSERT INTO t (a) SETTINGS x = 0", "t", ("a",)),
+        ("INSERT INTO t (a) SETTINGS x = 0 VALUES", "INSERT INTO t (a)", "t", ("a",)),
         ("INSERT INTO t\n(\n  a,\n  b\n)\nVALUES\n", "INSERT INTO t\n(\n  a,\n  b\n)", "t", ("a", "b")),
     ],
 )
-def test_an_insert_whose_rows_follow_is_read(sql: str, head: str, table: str, columns: tuple[str, ...]) -> None:
+def test_an_insert_whose_rows_follow_is_read(sql: str, target: str, table: str, columns: tuple[str, ...]) -> None:
     read = read_data_insert(sql)
     assert read is not None
-    assert (read.sql.rstrip(), read.table, read.columns) == (head, table, columns)
+    assert (read.target.rstrip(), read.table, read.columns) == (target, table, columns)
+    assert read.settings == ("SETTINGS x = 0" if "SETTINGS" in sql else "")
 
 
 @pytest.mark.parametrize(
