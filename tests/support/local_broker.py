@@ -3,10 +3,10 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from tests.support.deadline import wait_until
 from tests.support.processes import REPOSITORY, START_SECONDS, stopped
 
 
@@ -18,25 +18,34 @@ def free_port() -> int:
     return port
 
 
+def start_broker(port: int) -> tuple[subprocess.Popen[str], int]:
+    """Start a broker and wait until it accepts; the caller ends the process."""
+    command = [sys.executable, "-m", "deploy.local.broker", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, text=True)
+    _await_accepting(process, port)
+    return process, port
+
+
 @contextmanager
 def running_broker() -> Iterator[int]:
     """Run a broker and yield its port on 127.0.0.1; on leaving it is stopped and its log is gone."""
-    port = free_port()
-    command = [sys.executable, "-m", "deploy.local.broker", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, text=True)
+    process, port = start_broker(free_port())
     with stopped(process):
-        _await_accepting(process, port)
         yield port
 
 
 def _await_accepting(process: subprocess.Popen[str], port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+    def accepts() -> bool:
+        assert process.poll() is None, f"the broker ended with {process.returncode}"
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            assert process.poll() is None, f"the broker ended with {process.returncode}"
-            assert time.monotonic() < deadline, "the broker does not accept connections"
-            time.sleep(0.01)
-        else:
-            return
+            return False
+        return True
+
+    try:
+        wait_until(accepts, seconds=START_SECONDS)
+    except AssertionError:
+        process.kill()
+        process.wait()
+        raise

@@ -51,9 +51,8 @@ def columns(draw: st.DrawFn) -> tuple[str, st.SearchStrategy[Any]]:
             keys = st.text(alphabet="kl", max_size=3)  # the driver cannot read commas in types inside a map or tuple
             return "Map(String, UInt64)", st.dictionaries(keys, st.integers(0, 9), max_size=3)
         case 6:
-            return f"Tuple(first {name}, `second one` Array(String))", st.tuples(
-                values, st.lists(st.text(), max_size=2)
-            )
+            elements = st.tuples(st.integers(0, 9), st.lists(st.text(), max_size=2))
+            return "Tuple(first UInt64, `second one` Array(String))", elements
         case _:
             return name, values
 
