@@ -76,18 +76,15 @@ def checked_constant(name: str, value: Any) -> Any:
     if words is not None and value not in words:
         raise ValueError(f"{name}: {value!r} is unknown; allowed: {', '.join(sorted(words))}")
     if name in TIME_FIELDS and isinstance(value, str):
-        return milliseconds(value)
+        try:
+            return milliseconds(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: expected milliseconds or ISO 8601 with a zone: {error}") from None
     expected = FIELD_TYPES[name] if FIELD_TYPES[name] is not tuple else str
     if expected is float and type(value) is int:
         return float(value)
     if type(value) is not expected:
-        what = {
-            "str": "text (in quotes, if need be)",
-            "int": "a whole number",
-            "float": "a number",
-            "bool": "true/false",
-        }
-        raise ValueError(f"{name}: expected {what[expected.__name__]}, got {value!r}")
+        raise ValueError(f"{name}: expected {_TYPE_WORDS[expected]}, got {value!r}")
     return value
 
 
