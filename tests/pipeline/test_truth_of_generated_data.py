@@ -1,0 +1,114 @@
+"""The core over generated data finds every planted friction as it was planted, and nothing else."""
+
+from typing import NamedTuple
+
+import pytest
+
+from processors.admission import AdmissionSettings, admit, owner_hash
+from processors.friction.catalogue import default_rules
+from processors.person import PersonState, judge, step
+from processors.settings import CoreSettings
+from schemas.json_form import milliseconds
+from schemas.log import Position
+from schemas.outputs import Friction
+from schemas.touchpoint import AppliedTouchpoint
+from streams.producing.generator import GeneratedCompany
+from tests.support.touchpoints import DAY, MONDAY
+
+PEPPER = b"only for tests, and long enough for one"
+#: What the watermark may stay behind the newest touchpoint; the closing half hour of the data is longer.
+ALLOWED_LATENESS = 600_000
+
+
+class Found(NamedTuple):
+    """A friction in the words of the truth."""
+
+    rule_id: str
+    person: str
+    anchor_at: int
+    variant: str
+    severity_base: int
+    status: str
+    alertable: bool
+    silenced_by: str | None
+
+
+def as_found(friction: Friction) -> Found:
+    base = next(int(part.value) for part in friction.evidence.severity_parts if part.name == "base")
+    return Found(
+        friction.rule_id,
+        friction.person_key,
+        friction.anchor_at,
+        friction.variant,
+        base,
+        friction.status.value,
+        friction.is_alertable,
+        friction.silenced_by,
+    )
+
+
+def judged(company: GeneratedCompany) -> list[Friction]:
+    """Frictions of all persons once everything has arrived, in the order of sending."""
+    end = milliseconds(company.truth.end)
+    states: dict[str, PersonState] = {}
+    newest = 0
+    for offset, touchpoint in enumerate(company.touchpoints()):
+        applied = admit(
+            touchpoint,
+            position=Position("touchpoints", 0, offset),
+            append_time=end + DAY,
+            schema_id=1,
+            pepper=PEPPER,
+            settings=AdmissionSettings(),
+        )
+        assert isinstance(applied, AppliedTouchpoint), applied
+        key = applied.identity_hash
+        step(states.setdefault(key, PersonState(touchpoint.tenant, key)), applied)
+        newest = max(newest, applied.event_time)
+    watermark = newest - ALLOWED_LATENESS
+    rules = default_rules()
+    return [
+        friction for state in states.values() for friction in judge(state, rules, watermark, CoreSettings()).frictions
+    ]
+
+
+@pytest.mark.parametrize(
+    ("persons", "events", "seed"),
+    [(8, 300, 1), (120, 3_000, 2), (400, 12_000, 3), (400, 12_000, 4), (60, 20_000, 5), (1_500, 15_000, 6)],
+)
+def test_every_planted_friction_is_found_as_it_was_planted_and_nothing_else(
+    persons: int, events: int, seed: int
+) -> None:
+    company = GeneratedCompany(persons=persons, events=events, seed=seed, start=MONDAY)
+    found = {as_found(friction) for friction in judged(company)}
+    planted = {
+        Found(
+            friction.rule_id,
+            owner_hash(PEPPER, "default", friction.person) or "",
+            friction.anchor_at,
+            friction.variant,
+            friction.severity_base,
+            friction.status,
+            friction.alertable,
+            friction.silenced_by,
+        )
+        for friction in company.truth.frictions
+    }
+    assert len(planted) == len(company.truth.frictions) > 0
+    assert found == planted
+
+
+def test_no_rule_fires_where_the_truth_says_that_it_stays_silent() -> None:
+    company = GeneratedCompany(persons=400, events=12_000, seed=7, start=MONDAY)
+    sent = {(touchpoint.source, touchpoint.id): touchpoint.occurred_at for touchpoint in company.touchpoints()}
+    fired = {(friction.rule_id, friction.person_key, friction.anchor_at) for friction in judged(company)}
+    silent = {
+        (
+            case.rule_id,
+            owner_hash(PEPPER, "default", case.person) or "",
+            sent[case.touchpoint.source, case.touchpoint.id],
+        )
+        for case in company.truth.silent
+    }
+    assert len(silent) == len(company.truth.silent) > 0
+    assert fired.isdisjoint(silent)
