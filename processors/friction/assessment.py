@@ -118,7 +118,7 @@ def _stand(
         solution=solution,
         repeat_of=before.anchor if before is not None and is_repeat else None,
         is_aged=is_overdue and watermark >= aged_at,
-        recovery=story.proactive_solution(finding.keys, anchor.start + 1, anchor.start + scale.recovery_window_ms),
+        recovery=story.proactive_solution(anchor, anchor.start + 1, anchor.start + scale.recovery_window_ms),
         refusal=story.profiling_refusal(anchor.start),
         strand=strand,
         journey_id=strand.outline(settings).journey_id,
@@ -131,7 +131,7 @@ def solution_of(story: Story, finding: Finding) -> Moment | None:
     anchor = finding.anchor
     if is_solution(anchor):
         return Moment(anchor.end, anchor)
-    return story.solution(finding.keys, anchor.start + 1)
+    return story.solution(anchor, anchor.start + 1)
 
 
 def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> Assessed:

@@ -59,13 +59,12 @@ class Cost(NamedTuple):
 class Finding:
     """That a pattern holds, and nothing derived from it yet; equal findings are described alike.
 
-    `anchor` is the entry that it hangs on and that names it for ever, `keys` its matter. `facts` is whatever else the
-    rule needs to describe it: an immutable value of its own, equal when the description would be equal.
+    `anchor` is the entry that it hangs on and that names it for ever. `facts` is whatever else the rule needs to
+    describe it: an immutable value of its own, equal when the description would be equal.
     """
 
     anchor: Entry
     variant: str
-    keys: tuple[str, ...]
     facts: Any
 
 

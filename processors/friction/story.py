@@ -1,10 +1,12 @@
 """What rules see of one person: contacts, redirects, and the questions about what came before and after."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from processors.contacts import Contact
 from processors.entries import Entry
 from processors.fold import UNNAMED, Fold
+from processors.journeys import Strand
 from processors.kinds import REDIRECT, family
 from processors.timelines import Timeline
 
@@ -58,24 +60,24 @@ class Story:
                 best = related
         return best
 
-    def solution(self, keys: Keys, since: int, until: int | None = None) -> Moment | None:
-        """Earliest solution of the matter; its moment is its end, when the customer had it."""
-        if self._solutions is None:
-            self._solutions = Timeline()
-            for entry in self._fold.solutions:
-                for key in entry.matter:
-                    self._solutions.add(key, entry.end, entry)
-        return moment(self._solutions.first(keys, since, until))
+    def solution(self, entry: Entry, since: int, until: int | None = None) -> Moment | None:
+        """Earliest solution of an entry's matter on its journey; its moment is its end, when the customer had it.
 
-    def proactive_solution(self, keys: Keys, since: int, until: int) -> Moment | None:
-        """Earliest solution of the matter that the company brought of its own accord."""
+        The same topic on a later journey is a matter of its own, whose solution comes too late for this one.
+        """
+        if self._solutions is None:
+            self._solutions = by_journey(self._fold.solutions)
+        return moment(self._solutions.first(places(entry), since, until))
+
+    def proactive_solution(self, entry: Entry, since: int, until: int) -> Moment | None:
+        """Earliest solution of an entry's matter on its journey that the company brought of its own accord."""
         if self._proactive is None:
-            self._proactive = Timeline()
-            for entry in self._fold.solutions:
-                if entry.touchpoint.direction == "outbound" and entry.touchpoint.actor != "customer":
-                    for key in entry.matter:
-                        self._proactive.add(key, entry.end, entry)
-        return moment(self._proactive.first(keys, since, until))
+            self._proactive = by_journey(
+                solution
+                for solution in self._fold.solutions
+                if solution.touchpoint.direction == "outbound" and solution.touchpoint.actor != "customer"
+            )
+        return moment(self._proactive.first(places(entry), since, until))
 
     def invitation(self, keys: Keys, channel: str, since: int, until: int) -> Moment | None:
         """Latest time the company asked the customer to come back about the matter; a redirect only to `channel`."""
@@ -136,6 +138,21 @@ def relate(contacts: list[Contact]) -> dict[Contact, list[Related]]:
             if key not in latest or is_later(contact, latest[key]):
                 latest[key] = contact
     return related
+
+
+def places(entry: Entry) -> list[tuple[Strand | None, str]]:
+    """Its journey with each key of its matter."""
+    strand = None if entry.strand is None else entry.strand.root()
+    return [(strand, key) for key in entry.matter]
+
+
+def by_journey(entries: Iterable[Entry]) -> Timeline:
+    """Entries at their ends, by journey and matter key."""
+    timeline = Timeline()
+    for entry in entries:
+        for place in places(entry):
+            timeline.add(place, entry.end, entry)
+    return timeline
 
 
 def is_later(one: Contact, other: Contact) -> bool:

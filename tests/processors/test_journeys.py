@@ -54,6 +54,23 @@ def test_one_touchpoint_with_two_keys_joins_two_matters() -> None:
     assert joined.objects == ("case:1",)
 
 
+def test_what_lasted_longest_decides_how_long_a_topic_lives() -> None:
+    long, short = wrote(topic="a", ended_at=MONDAY + 10 * DAY), wrote(MONDAY + DAY, topic="a")
+    assert only(long, short, wrote(MONDAY + 24 * DAY, topic="a")).touches == 3
+
+
+def test_joined_matters_are_told_in_order() -> None:
+    case: dict[str, Any] = {"objects": ("case:1",)}
+    journey = only(
+        wrote(topic="a"),
+        wrote(MONDAY + DAY, **case),
+        wrote(MONDAY + 2 * DAY, topic="a"),
+        wrote(MONDAY + 3 * DAY, topic="a", **case),
+    )
+    days = [int(key.partition("@")[2]) for key in journey.touchpoint_keys]
+    assert days == [MONDAY, MONDAY + DAY, MONDAY + 2 * DAY, MONDAY + 3 * DAY]
+
+
 def test_a_journey_is_named_by_its_first_touchpoint_whatever_arrives_later() -> None:
     first, second = wrote(objects=("case:1",)), wrote(MONDAY + DAY, objects=("case:1",))
     assert only(first).journey_id == only(first, second).journey_id != only(second).journey_id

@@ -247,6 +247,40 @@ def test_other_settings_fold_anew() -> None:
     assert len(judge(state, RULES, MONDAY, CoreSettings(session_gap_ms=HOUR)).sessions) == 1
 
 
+def assert_same_step_by_step(*story: AppliedTouchpoint, watermark: int = MONDAY) -> None:
+    """Judged after every step, the person is what a fold from scratch says."""
+    state = PersonState(TENANT, ANNA)
+    for count, arrival in enumerate(story, start=1):
+        step(state, arrival)
+        assert judge_now(state, watermark) == judged(*story[:count], watermark=watermark)
+
+
+def test_a_page_view_is_an_arrival_only_after_the_redirect() -> None:
+    assert_same_step_by_step(
+        happened("contact.redirected", MONDAY, id="1", channel="chat", redirect_to="web", topic="a"),
+        happened("page.viewed", MONDAY, id="2", channel="web"),
+        happened("page.viewed", MONDAY + HOUR, channel="web"),
+        happened("page.viewed", MONDAY + 2 * HOUR, channel="web"),
+    )
+
+
+def test_a_page_view_may_join_the_journey_of_a_friction_to_another() -> None:
+    assert_same_step_by_step(
+        happened("message.received", MONDAY, channel="email", objects=("case:1",)),
+        happened("contact.redirected", MONDAY + DAY, channel="chat", redirect_to="phone", topic="a"),
+        happened("page.viewed", MONDAY + 2 * DAY, channel="web", topic="a", objects=("case:1",)),
+    )
+
+
+def test_a_conversation_may_say_later_what_it_is_about() -> None:
+    assert_same_step_by_step(
+        happened("contact.started", MONDAY, channel="chat", thread_id="t"),
+        happened("contact.redirected", MONDAY + MINUTE, channel="chat", thread_id="t", redirect_to="web"),
+        happened("form.submitted", MONDAY + HOUR, channel="web", topic="a"),
+        happened("message.sent", MONDAY + DAY, channel="chat", thread_id="t", topic="a", actor="agent"),
+    )
+
+
 def count_calls(operation: Callable[[], object], functions: Collection[str]) -> int:
     """Calls of Python functions of these names during an operation: a measure of work that no clock disturbs."""
     calls = 0

@@ -8,10 +8,9 @@ from schemas.touchpoint import AppliedTouchpoint
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, happened
 
 _KINDS = st.sampled_from(
-    "page.viewed page.viewed session.started form.started form.submitted contact.started call.offered"
-    " message.received contact.ended message.sent contact.redirected contact.redirected contact.transferred"
-    " case.resolved customer.confirmed data.requested callback.promised callback.reached consent.withdrawn"
-    " consent.granted queue.left something.new".split()
+    "page.viewed page.viewed page.viewed form.submitted contact.started contact.started call.offered"
+    " contact.ended message.sent contact.redirected contact.redirected contact.redirected case.resolved"
+    " customer.confirmed data.requested consent.withdrawn something.new".split()
 )
 #: Gaps that rules and sessions turn on, and one millisecond to either side.
 _STEPS = st.builds(
@@ -39,8 +38,8 @@ def _touchpoint(draw: st.DrawFn, at: int, number: int) -> AppliedTouchpoint:
     is_company = kind in {"message.sent", "contact.redirected", "case.resolved", "data.requested", "callback.promised"}
     fields: dict[str, Any] = {
         "id": f"{number}",
-        "channel": draw(st.sampled_from(["phone", "web", "email", "chat", "portal"])),
-        "topic": draw(st.sampled_from([None, None, "a", "b"])),
+        "channel": draw(st.sampled_from(["phone", "web", "web", "email", "portal"])),
+        "topic": draw(st.sampled_from([None, None, "a", "a", "b"])),
         "actor": "agent" if is_company else draw(st.sampled_from(["customer"] * 9 + ["bot"])),
         "direction": "outbound" if is_company else "inbound",
         "objects": tuple(draw(st.lists(_OBJECTS, max_size=1))),
@@ -54,8 +53,8 @@ def _touchpoint(draw: st.DrawFn, at: int, number: int) -> AppliedTouchpoint:
         "active_ms": draw(st.sampled_from([None, None, 20 * MINUTE])),
     }
     if kind == "contact.redirected":
-        fields["redirect_to"] = draw(st.sampled_from(["web", "phone", None]))
-    if kind.startswith("consent."):
+        fields["redirect_to"] = draw(st.sampled_from(["web", "web", "phone", None]))
+    if kind == "consent.withdrawn":
         fields["purposes"] = ("profiling",)
     return happened(kind, at, **fields)
 

@@ -132,7 +132,7 @@ class ChannelRedirectRule:
             variant, deadline = self._variant(redirect, aftermath, watermark)
             if deadline is not None:
                 findings.deadlines.append(deadline)
-            findings.found.append(Finding(redirect, variant, redirect.matter, aftermath))
+            findings.found.append(Finding(redirect, variant, aftermath))
         return findings
 
     def _aftermath(self, story: Story, redirect: Entry, target: str, earlier: Entry | None) -> _Aftermath:
@@ -142,7 +142,7 @@ class ChannelRedirectRule:
         if arrival is not None and arrival.at > redirect.start + self.parameters.follow_window_ms:
             arrival, late_arrival = None, arrival
         form = None if arrival is None else self._form(story, redirect, target, arrival)
-        solution = story.solution(keys, after)
+        solution = story.solution(redirect, after)
         return _Aftermath(target, topic_of(redirect), earlier, arrival, late_arrival, form, solution)
 
     def _variant(self, redirect: Entry, aftermath: _Aftermath, watermark: int) -> tuple[str, int | None]:

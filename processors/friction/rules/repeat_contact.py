@@ -111,7 +111,7 @@ class RepeatContactRule:
             guards = (invited(story, related.contact, contact), same_object, scheduled(contact))
             if all(guard.passed for guard in guards):
                 repeat = self._repeat(chain, related, contact, guards)
-                findings.found.append(Finding(contact.first, self._variant(chain.contacts), contact.keys, repeat))
+                findings.found.append(Finding(contact.first, self._variant(chain.contacts), repeat))
         return findings
 
     def _variant(self, position: int) -> str:

@@ -84,13 +84,13 @@ class UnpromptedSwitchRule:
             if related is None or related.contact.channel == second.channel:
                 continue
             first = related.contact
-            if story.solution(first.keys, first.start, second.start) is not None:
+            if story.solution(first.first, first.start, second.start) is not None:
                 continue
             guards = (invited(story, first, second), household(first, second))
             if all(guard.passed for guard in guards):
                 switch = self._switch(story, related, second, guards)
                 variant = SWITCHED if switch.self_help is None else AFTER_SELF_HELP
-                findings.found.append(Finding(second.first, variant, second.keys, switch))
+                findings.found.append(Finding(second.first, variant, switch))
         return findings
 
     def _switch(self, story: Story, related: Related, second: Contact, guards: tuple[Check, ...]) -> _Switch:
@@ -109,7 +109,7 @@ class UnpromptedSwitchRule:
             topic=second.topic or first.topic,
             spent=first.spent(),
             self_help=self_help,
-            later_solution=story.solution(first.keys, second.start + 1),
+            later_solution=story.solution(first.first, second.start + 1),
             guards=guards,
         )
 

@@ -7,7 +7,7 @@ import pytest
 from schemas.outputs import Friction, FrictionStatus
 from schemas.touchpoint import AppliedTouchpoint
 from tests.support.judging import judged
-from tests.support.touchpoints import HOUR, MINUTE, MONDAY, happened
+from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, happened
 
 
 def called(at: int = MONDAY, **fields: Any) -> AppliedTouchpoint:
@@ -58,6 +58,13 @@ def test_a_solution_clears_a_friction_and_joins_its_evidence() -> None:
     friction = only(called(), called(MONDAY + HOUR), solved)
     assert friction.status is FrictionStatus.CLEARED
     assert friction.evidence.touchpoints[-1] == f"default/test/customer.confirmed@{MONDAY + 2 * HOUR}"
+
+
+@pytest.mark.parametrize(("after", "status"), [(14 * DAY, FrictionStatus.CLEARED), (14 * DAY + 1, FrictionStatus.OPEN)])
+def test_a_solution_on_a_later_journey_comes_too_late(after: int, status: FrictionStatus) -> None:
+    solved = happened("case.resolved", MONDAY + HOUR + after, topic="a", actor="agent", direction="internal")
+    friction = next(iter(judged(called(), called(MONDAY + HOUR), solved).frictions))
+    assert friction.status is status
 
 
 def test_a_contact_that_solves_the_matter_clears_its_own_friction() -> None:

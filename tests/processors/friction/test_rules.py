@@ -8,11 +8,12 @@ from hypothesis import given
 
 from processors.friction.catalogue import default_rules
 from processors.friction.finding import FrictionRule, parameters_hash
+from processors.identifiers import hash_id
 from schemas.touchpoint import AppliedTouchpoint
 from tests.support import oracle
 from tests.support.judging import frictions
 from tests.support.stories import stories
-from tests.support.touchpoints import applied
+from tests.support.touchpoints import TENANT, applied
 
 rules = pytest.mark.parametrize("rule", default_rules(), ids=lambda rule: rule.parameters.rule_id)
 
@@ -55,11 +56,9 @@ def test_repeats_equal_the_oracle(story: list[AppliedTouchpoint]) -> None:
         if one.touchpoint.actor != "agent"
     ]
     if plain:
-        found = {friction.evidence.touchpoints for friction in frictions("repeat_contact", plain)}
-        assert len(found) == len(oracle.repeats(plain))
-        anchors = {friction.anchor_at for friction in frictions("repeat_contact", plain)}
-        starts = {one.touchpoint.id: one.event_time for one in plain}
-        assert anchors == {starts[id_] for id_ in oracle.repeats(plain)}
+        found = {friction.friction_id for friction in frictions("repeat_contact", plain)}
+        expected = {f"{TENANT}/test/{id_}" for id_ in oracle.repeats(plain)}
+        assert found == {hash_id("friction", TENANT, "repeat_contact", ref) for ref in expected}
 
 
 def _one_per_type(objects: tuple[str, ...]) -> tuple[str, ...]:
