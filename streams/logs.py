@@ -34,3 +34,7 @@ def configure_logs(*, verbose: bool = False) -> None:
     root.setLevel(logging.INFO if verbose else logging.WARNING)
     for name in ("streams", "sinks"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    if not verbose:
+        # Faust speaks through our transport's logger; the driver prints a stack for every dial that fails.
+        logging.getLogger("streams.transport").setLevel(logging.WARNING)
+        logging.getLogger("clickhouse_driver.connection").setLevel(logging.ERROR)

@@ -113,7 +113,9 @@ class Settings(BaseSettings):
     journey_gap_days: float = Field(14.0, gt=0)
     allowed_lateness_s: float = Field(600.0, ge=0, description="How far the watermark stays behind the newest event.")
     blocked_identities: frozenset[str] = Field(frozenset(), description="Values that never identify anybody.")
-    alert_max_age_days: float = Field(7.0, gt=0, description="Frictions older than this in event time alert nobody.")
+    alert_max_age_days: float = Field(
+        400.0, gt=0, description="Frictions further than this behind the watermark alert nobody; default: none is."
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -80,7 +80,9 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
     try:
         for run in runs:
             await run.agent.start()
-            await run.app.start()
+        # Every app waits for its group to come together; they do so at the same time.
+        await asyncio.gather(*(run.app.start() for run in runs))
+        for run in runs:
             tasks += [asyncio.create_task(run.tick()), asyncio.create_task(_watch(run.app, stopping, fail))]
         _log.info("worker_ready", agents=[agent.name for agent in agents])
         on_ready()

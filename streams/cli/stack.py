@@ -9,7 +9,7 @@ import typer
 
 from streams.cli.addressing import AsJson, ClickHouse, DataDir, Kafka
 
-UP_HELP = """Start the local stack on loopback: broker, ClickHouse, worker and HTTP door.
+UP_HELP = """Start the local stack on loopback: broker, ClickHouse, worker, alerts and HTTP door.
 
 Stays in the foreground until Ctrl-C, which stops everything; --detach leaves it running. On a folder whose stack is
 running it says so; when a part of it died, that part is started. Exit code 4: a port is taken.

@@ -22,8 +22,12 @@ Tell = Callable[[str], None]
 _START_WITHIN_S = 60.0
 #: tansu lets a member into a group after half of the session timeout.
 _TANSU_SESSION_TIMEOUT_S = 3.0
-#: Order of starting; stopping is the other way round.
-ORDER = ("broker", "clickhouse", "worker", "door")
+#: What is started together, in order; stopping is the other way round. Alerts are a process of their own, so that a
+#: chat endpoint that hangs slows nothing down, and a worker that dies is not in the middle of telling somebody.
+PHASES = (("broker", "clickhouse"), ("worker", "alerts", "door"))
+ORDER = tuple(name for phase in PHASES for name in phase)
+#: Processes that tell by a file that they are ready.
+_WORKERS = {"worker": "intake,journeys", "alerts": "alerts"}
 
 
 class StackError(RuntimeError):
@@ -116,10 +120,13 @@ class LocalStack:
                 return state, False
             make_pepper(self.data_dir / "pepper")
             try:
-                for name in missing:
-                    if name == "worker":
+                for number, phase in enumerate(PHASES):
+                    if number:
                         self._prepare(state)
-                    self._start(name, state)
+                    started = [self._start(name, state) for name in phase if name in missing]
+                    for process in started:
+                        self._await_ready(process, state)
+                        self._tell(f"{process.name:<11} {process.address}{self._remark(process.name, state)}")
             except BaseException:
                 if len(missing) == len(wanted):
                     self._stop_all(state)
@@ -171,14 +178,13 @@ class LocalStack:
         if created:
             self._tell(f"topics      {', '.join(created)} created")
 
-    def _start(self, name: str, state: StackState) -> None:
+    def _start(self, name: str, state: StackState) -> ManagedProcess:
         command, address, environment = self._command(name, state)
         log = self.data_dir / "logs" / f"{name}.log"
         process = start_process(name, command, address=address, log=log, environment=environment)
         state.processes = [other for other in state.processes if other.name != name] + [process]
         _save_state(self.data_dir, state)
-        self._await_ready(process, state)
-        self._tell(f"{name:<11} {address}{self._remark(name, state)}")
+        return process
 
     def _remark(self, name: str, state: StackState) -> str:
         if name == "broker":
@@ -207,16 +213,16 @@ class LocalStack:
                     http,
                 )
                 return python_command("deploy.local.clickhouse", *arguments), state.clickhouse, local
-            case "worker":
-                worker = ["worker", *reach, "--clickhouse", state.clickhouse, "--ready-file", str(self._ready_file)]
+            case "worker" | "alerts":
+                worker = ["worker", "--agents", _WORKERS[name], *reach, "--clickhouse", state.clickhouse]
+                worker += ["--ready-file", str(self._ready_file(name))]
                 return python_command("streams.cli.main", *worker), f"{state.kafka} -> {state.clickhouse}", ours
             case _:
                 port = state.door.rpartition(":")[2]
                 return python_command("streams.cli.main", "door", *reach, "--port", port), state.door, ours
 
-    @property
-    def _ready_file(self) -> Path:
-        return self.data_dir / "worker.ready"
+    def _ready_file(self, name: str) -> Path:
+        return self.data_dir / f"{name}.ready"
 
     def _await_ready(self, process: ManagedProcess, state: StackState) -> None:
         deadline = time.monotonic() + _START_WITHIN_S
@@ -230,9 +236,9 @@ class LocalStack:
             time.sleep(0.05)
 
     def _is_ready(self, process: ManagedProcess, state: StackState) -> bool:
-        if process.name == "worker":
+        if process.name in _WORKERS:
             try:
-                return self._ready_file.read_text().strip() == str(process.pid)
+                return self._ready_file(process.name).read_text().strip() == str(process.pid)
             except OSError:
                 return False
         addresses = {

@@ -1,8 +1,10 @@
 """Processes of the local stack: starting, recognising, ending them by their id."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -60,15 +62,16 @@ def stop_process(managed: ManagedProcess) -> bool:
     process = managed.handle()
     if process is None:
         return True
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()
-        process.wait(_STOP_WITHIN_S)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(5)
-        return False
-    except psutil.NoSuchProcess:
-        return True
+    # Not `process.wait`: an ended process that nobody collects would be waited for until the time is over.
+    deadline = time.monotonic() + _STOP_WITHIN_S
+    while managed.handle() is not None:
+        if time.monotonic() > deadline:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+            return False
+        time.sleep(0.02)
     return True
 
 
