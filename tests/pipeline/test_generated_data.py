@@ -1,0 +1,59 @@
+"""From generated touchpoints to what analysts read: everything planted is found, nothing else, however often sent."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.generated import generated
+from tests.support.running_stack import Stack, without_versions
+
+pytestmark = pytest.mark.stack
+
+FOUND = """
+SELECT rule_id, variant, status, is_alertable, silenced_by, toUnixTimestamp64Milli(anchor_at) AS at,
+    evidence_touchpoints FROM v_frictions
+"""
+
+
+def found_frictions(stack: Stack) -> list[tuple[Any, ...]]:
+    return [
+        (row["rule_id"], row["variant"], row["status"], row["is_alertable"], row["silenced_by"] or None, row["at"])
+        for row in stack.query(FOUND)
+    ]
+
+
+def planted_frictions(truth: dict[str, Any]) -> list[tuple[Any, ...]]:
+    names = ("rule_id", "variant", "status", "alertable", "silenced_by", "anchor_at")
+    return [tuple(friction[name] for name in names) for friction in truth["frictions"]]
+
+
+def test_what_is_planted_is_found_and_nothing_else_and_sending_twice_changes_nothing(
+    stack: Stack, tmp_path: Path
+) -> None:
+    truth = generated(tmp_path)
+    lines = (tmp_path / "events.jsonl").read_bytes()
+    stack.produce(lines)
+    stack.wait()
+
+    assert sorted(found_frictions(stack), key=str) == sorted(planted_frictions(truth), key=str)
+    for row in stack.query(FOUND):
+        (planted,) = [
+            friction
+            for friction in truth["frictions"]
+            if (friction["rule_id"], friction["anchor_at"]) == (row["rule_id"], row["at"])
+            and f"default/{friction['anchor']['source']}/{friction['anchor']['id']}" in row["evidence_touchpoints"]
+        ]
+        assert planted["variant"] == row["variant"]
+    counts = stack.counts()
+    assert counts["touchpoints"] == truth["totals"]["touchpoints"]
+    assert counts["dead_letters"] == 0
+    facts = stack.facts()
+    told = stack.value("SELECT count() FROM v_alerts")
+    assert told > 0
+
+    stack.produce(lines)
+    stack.wait()
+    assert stack.counts() == counts
+    assert without_versions(stack.facts()) == without_versions(facts)
+    assert stack.value("SELECT count() FROM v_alerts") == told

@@ -1,0 +1,78 @@
+"""A worker that dies in the middle: what the tables say and what teams were told is as if it had not."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.chat_endpoint import chat_endpoint_in_thread
+from tests.support.generated import generated
+from tests.support.running_stack import Stack, running_stack, without_versions
+from tests.support.slack_rules import slack_violations
+
+pytestmark = pytest.mark.stack
+
+ROUTING = """
+channels:
+  desk: {type: slack, url_env: DESK_WEBHOOK}
+  console: {type: console}
+routes:
+  - channels: [desk, console]
+"""
+
+
+def frictions_told(endpoint: Any) -> Counter[str]:
+    return Counter(request.body.decode() for request in endpoint.received)
+
+
+def test_sigkill_in_the_middle_changes_no_count_and_tells_nobody_twice(tmp_path: Path) -> None:
+    truth = generated(tmp_path, events=6000)
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
+    routing = tmp_path / "alerts.yaml"
+    routing.write_text(ROUTING)
+    with chat_endpoint_in_thread() as desk:
+        environment = {"JOURNEYS_ALERT_ROUTING": str(routing), "DESK_WEBHOOK": desk.url()}
+        with running_stack(tmp_path, environment=environment) as stack:
+            for part in range(3):
+                third = lines[part * len(lines) // 3 : (part + 1) * len(lines) // 3]
+                stack.produce(b"".join(third))
+                # Whatever the worker is at now: intake, a flush, an alert.
+                stack.kill("worker")
+                assert stack.process("worker")["state"] == "stopped"
+                assert "worker" in stack.up().stdout
+            stack.wait()
+            killed = stack.facts()
+            counts = stack.counts()
+            stack.kill("worker")
+            stack.up()
+            stack.wait()
+            assert stack.counts() == counts
+            wait_for_alerts(stack, desk)
+        told = frictions_told(desk)
+        ledger = told.total()
+        assert set(told.values()) == {1}
+        for request in desk.received:
+            assert slack_violations(request.json) == []
+    assert counts["touchpoints"] == truth["totals"]["touchpoints"]
+    assert counts["frictions"] == truth["totals"]["frictions"]
+    assert ledger == sum(friction["alertable"] for friction in truth["frictions"])
+
+    (tmp_path / "whole").mkdir()
+    with running_stack(tmp_path / "whole") as stack:
+        stack.run("down")
+        copy_pepper(tmp_path / "data", stack.data_dir)
+        stack.up()
+        stack.produce(b"".join(lines))
+        stack.wait()
+        assert without_versions(stack.facts()) == without_versions(killed)
+
+
+def copy_pepper(source: Path, target: Path) -> None:
+    """Person keys depend on the pepper; with the same one the facts can be compared."""
+    (target / "pepper").write_bytes((source / "pepper").read_bytes())
+
+
+def wait_for_alerts(stack: Stack, desk: Any) -> None:
+    alertable = stack.value("SELECT count() FROM v_frictions WHERE is_alertable")
+    desk.wait_for(int(alertable), 30)

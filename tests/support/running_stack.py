@@ -1,0 +1,108 @@
+"""A whole local stack of one's own on free ports, driven through the command line as users drive it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes import REPOSITORY
+
+
+class Stack:
+    """Runs `journeys` commands against the stack in `data_dir`."""
+
+    def __init__(self, data_dir: Path, environment: Mapping[str, str]) -> None:
+        self.data_dir = data_dir
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")},
+            "PYTHONPATH": str(REPOSITORY),
+            **environment,
+        }
+
+    def run(
+        self, *words: str, stdin: bytes | None = None, code: int | None = 0, within_s: float = 150
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command, by default expecting success; `code=None` takes any exit code."""
+        done = subprocess.run(  # noqa: PLW1510 - the exit code is judged below
+            [sys.executable, "-m", "streams.cli.main", *words, "--data-dir", str(self.data_dir)],
+            input=stdin,
+            capture_output=True,
+            timeout=within_s,
+            env=self._environment,
+            cwd=self.data_dir.parent,
+        )
+        result = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+        assert code is None or result.returncode == code, (
+            f"{words}: {result.returncode}\n{result.stdout}{result.stderr}"
+        )
+        return result
+
+    def up(self, *options: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        free = ("--kafka-port", "0", "--clickhouse-port", "0", "--clickhouse-http-port", "0", "--door-port", "0")
+        return self.run("up", "--detach", *free, *options, code=code)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("status", "--json", code=None).stdout)
+        return found
+
+    def process(self, name: str) -> dict[str, Any]:
+        return next(process for process in self.status()["processes"] if process["name"] == name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one process of this stack."""
+        os.kill(self.process(name)["pid"], signal.SIGKILL)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        lines = self.run("query", sql, "--format", "JSONEachRow").stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def value(self, sql: str) -> Any:
+        (row,) = self.query(sql)
+        (value,) = row.values()
+        return value
+
+    def produce(self, lines: bytes, *, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        return self.run("produce", "-", stdin=lines, code=code)
+
+    def wait(self) -> None:
+        self.run("wait", "--timeout", "120")
+
+    def counts(self) -> dict[str, int]:
+        """Rows of every view that analysts read, and of what was told."""
+        views = ("touchpoints", "persons", "sessions", "journeys", "frictions", "effort_postings", "dead_letters")
+        columns = ", ".join(f"(SELECT count() FROM v_{view}) AS {view}" for view in views)
+        return dict(self.query(f"SELECT {columns}")[0])
+
+    def facts(self) -> dict[str, list[dict[str, Any]]]:
+        """Everything the views say about people, but for what names the run."""
+        orders = {
+            "sessions": "session_id",
+            "journeys": "journey_id",
+            "frictions": "friction_id",
+            "effort_postings": "posting_id",
+            "persons": "person_key",
+        }
+        return {view: self.query(f"SELECT * FROM v_{view} ORDER BY {order}") for view, order in orders.items()}
+
+
+def without_versions(facts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Versions count the touchpoints and deadlines behind a row; what a row says must not differ."""
+    return {view: [{**row, "version": None} for row in rows] for view, rows in facts.items()}
+
+
+@contextmanager
+def running_stack(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Bring a stack up in a folder, and down in the end whatever happens."""
+    stack = Stack(folder / "data", environment or {})
+    try:
+        stack.up(*options)
+        yield stack
+    finally:
+        stack.run("down", code=None)
