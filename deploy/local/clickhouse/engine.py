@@ -105,13 +105,12 @@ class Handle:
         Args:
             target: the statement up to, without, SETTINGS, VALUES or FORMAT.
             settings: its SETTINGS clause, or nothing.
-            rows: whole blocks; read from the beginning.
+            rows: whole blocks, flushed; read from the beginning.
 
         Raises:
             EngineError: nothing was written, or, of more rows than fit in a part, not all.
 
         """
-        rows.flush()
         rows.seek(0)  # where /dev/fd duplicates instead of opening anew, the position comes along
         self.run(f"{target} FROM INFILE '/dev/fd/{rows.fileno()}' {settings} FORMAT Native")
 

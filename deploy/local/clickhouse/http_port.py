@@ -5,7 +5,6 @@ Interface: https://clickhouse.com/docs/interfaces/http
 
 import asyncio
 import ipaddress
-import logging
 import re
 import socket
 import threading
@@ -52,8 +51,6 @@ _STATUS = {
     202: 503,
 }
 
-logger = logging.getLogger(__name__)
-
 
 class _Question(NamedTuple):
     sql: str
@@ -71,18 +68,11 @@ class HttpPort:
         self._limits = limits
         self._pool = ThreadPoolExecutor(CONCURRENT_QUERIES, thread_name_prefix="http-query")
         self._loop = asyncio.new_event_loop()
-        self._is_up = threading.Event()
 
     def start(self) -> None:
         """Begin to accept."""
-        threading.Thread(target=self._serve, name="http", daemon=True).start()
-        self._is_up.wait()
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._set_up())
-        self._is_up.set()
-        self._loop.run_forever()
+        threading.Thread(target=self._loop.run_forever, name="http", daemon=True).start()
+        asyncio.run_coroutine_threadsafe(self._set_up(), self._loop).result()
 
     async def _set_up(self) -> None:
         application = web.Application(client_max_size=MAX_QUERY_BYTES)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from tempfile import TemporaryFile
+from typing import IO
 
 from deploy.local.clickhouse.blocks import columns_of, split_blocks
 from deploy.local.clickhouse.engine import Engine, EngineError, Handle
@@ -29,6 +30,7 @@ READER = "reader"
 
 NO_SUCH_COLUMN_IN_TABLE = 16
 UNKNOWN_SETTING = 115
+NOT_ENOUGH_SPACE = 243
 SUPPORT_IS_DISABLED = 344
 
 _NOT_INSERTABLE = frozenset({"MATERIALIZED", "ALIAS"})
@@ -159,23 +161,52 @@ class Session:
 
     def _receive_rows(self, handle: Handle, insert: DataInsert) -> None:
         columns = _insert_columns(handle, insert)
-        # Without a name, so that nothing is left of it when this process is killed.
-        with TemporaryFile(dir=self._engine.data_dir) as rows:
+        try:
+            # Without a name, so that nothing is left of it when this process is killed.
+            rows = TemporaryFile(dir=self._engine.data_dir)  # noqa: SIM115  # closed below
+        except OSError as error:
+            raise _no_space(error) from error
+        with closing(rows):
             self._wire.send_header(columns)
-            row_count = 0
-            while (data := self._wire.read_data()).columns:
-                if data.rows:
-                    rows.write(data.block)
-                    row_count += data.rows
+            row_count = self._keep_rows(rows)
             # Only now does the engine hear of it: of a client that is cut off before, nothing is stored.
             if row_count:
                 handle.insert(insert.target, insert.settings, rows)
+
+    def _keep_rows(self, rows: IO[bytes]) -> int:
+        """Write the blocks that come into a file and return how many rows they have."""
+        row_count = 0
+        failure: OSError | None = None
+        while (data := self._wire.read_data()).columns:
+            # After a failure the rest is read and dropped: a client that is still sending would not hear of it.
+            if not data.rows or failure is not None:
+                continue
+            row_count += data.rows
+            try:
+                rows.write(data.block)
+                rows.flush()
+            except OSError as error:
+                failure = error
+        if failure is not None:
+            raise _no_space(failure) from failure
+        return row_count
 
     def _say_last(self, code: int, text: str) -> None:
         try:
             self._wire.send_exception(code, text)
         except OSError:
             logger.debug("client hung up before it could be told")
+
+
+def _no_space(error: OSError) -> EngineError:
+    return EngineError(NOT_ENOUGH_SPACE, f"the rows could not be kept: {error.strerror}. (NOT_ENOUGH_SPACE)")
+
+
+def _split(output: bytes) -> list[bytes]:
+    try:
+        return list(split_blocks(output))
+    except UnreadableTypeError as error:
+        raise EngineError(NOT_IMPLEMENTED, f"{error}. (NOT_IMPLEMENTED)") from error
 
 
 @contextmanager
@@ -288,6 +319,7 @@ class NativePort:
                 time.sleep(0.1)  # out of file descriptors: others must end first
                 continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             session = Session(connection, self._engine, self._limits)
             thread = threading.Thread(target=self._serve, args=(session, connection), name="native", daemon=True)
             with self._lock:

@@ -1,3 +1,4 @@
+import resource
 import signal
 import socket
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
 
 from tests.support.local_clickhouse import running_clickhouse, start_clickhouse
 from tests.support.processes import REPOSITORY, stopped
@@ -65,6 +67,18 @@ def test_a_process_killed_while_rows_arrive_starts_again_without_them(tmp_path: 
         process.wait()
     with running_clickhouse(tmp_path) as again, Client("127.0.0.1", port=again.native) as client:
         assert client.execute("SELECT count() FROM t") == [(0,)]
+
+
+def test_a_full_disk_is_an_error_of_the_insert_and_of_nothing_else(tmp_path: Path) -> None:
+    process, ports = start_clickhouse(tmp_path)
+    with stopped(process), Client("127.0.0.1", port=ports.native) as client:
+        client.execute("CREATE TABLE t (a String) ENGINE = MergeTree ORDER BY a")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))  # no file grows beyond 1 MB
+        with pytest.raises(ServerException) as raised:
+            client.execute("INSERT INTO t VALUES", [("x" * 100,)] * 20_000, settings={"insert_block_size": 1000})
+        assert raised.value.code == 243
+        client.execute("INSERT INTO t VALUES", [("y",)])
+        assert client.execute("SELECT a FROM t") == [("y",)]
 
 
 @pytest.mark.parametrize("option", ["--native-port", "--http-port"])
