@@ -9,10 +9,9 @@ from streams.cli.addressing import DataDir, Kafka
 
 HELP = """Run the HTTP door: POST /v1/events takes touchpoints as JSON and answers when Kafka has them.
 
-Its OpenAPI document is at /openapi.json, its health at /healthz. It has no authentication: it listens on loopback
-unless told otherwise, and then belongs behind a proxy that asks who is there. SIGTERM ends it after open requests are
-answered. Exit code 4: the port is taken.
-"""
+Its OpenAPI document is at /openapi.json, its health at /healthz. It has no authentication: it listens on loopback \
+unless told otherwise, and then belongs behind a proxy that asks who is there. SIGTERM ends it after open requests are \
+answered. Exit code 4: the port is taken."""
 DEFAULT_PORT = 8080
 EXIT_PORT_TAKEN = 4
 
