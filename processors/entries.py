@@ -46,11 +46,6 @@ class Entry:
         """Whether the customer came to the company."""
         return self.touchpoint.direction == "inbound" and self.touchpoint.actor == "customer"
 
-    def forget(self) -> None:
-        """Leave the strand and the contact it was put in, so that the story can be folded anew."""
-        self.strand = None
-        self.contact = None
-
     @property
     def ref(self) -> str:
         """The touchpoint's key as text, as evidence and vouchers name it."""

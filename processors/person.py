@@ -196,8 +196,6 @@ def _fold(state: PersonState, settings: CoreSettings) -> Fold:
         fold = state._fold = Fold(settings)
         state._folded = 0
         state._assessed = None
-        for entry in state._entries:
-            entry.forget()
     for entry in state._entries[state._folded :] if state._folded else state._entries:
         fold.add(entry)
     state._folded = len(state._entries)

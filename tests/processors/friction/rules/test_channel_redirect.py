@@ -185,6 +185,9 @@ def test_a_solution_within_72_hours_is_not_lost(after: int, variant: str) -> Non
 
 def test_the_deadline_of_being_lost_wakes_the_person() -> None:
     assert judged(redirected(), watermark=MONDAY).wake_at == MONDAY + 72 * HOUR
+    assert judged(redirected(), watermark=MONDAY + 72 * HOUR - 1).wake_at == MONDAY + 72 * HOUR
+    assert judged(redirected(), watermark=MONDAY + 72 * HOUR).wake_at == MONDAY + 14 * DAY
+    assert judged(redirected(), watermark=MONDAY + 14 * DAY).wake_at is None
 
 
 def test_a_friction_keeps_its_id_while_its_variant_changes() -> None:
