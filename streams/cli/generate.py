@@ -15,7 +15,8 @@ HELP = """Generate touchpoints of a believable company, as JSON lines.
 
 Persons visit, order, call and write; in some of their stories a friction is planted, and others come close to one and \
 must stay silent. Which is which stands in truth.json, written next to the output file: every planted friction must be \
-found, and nothing else. Data depend on the numbers, the seed and the start alone. Pipe it: \
+found, and nothing else. Data depend on the numbers, the seed and the start alone. Pipe it:
+
 journeys generate | journeys produce -"""
 _TRUTH_FILE = "truth.json"
 _DEFAULT_AGE_DAYS = 30

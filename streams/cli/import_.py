@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 HELP = """Import a log: CSV (any separator, also gzip), JSON lines or Parquet.
 
-The mapping says which columns become which fields of the contract: a YAML file, or the name of one that comes with the \
-product (callcenter, web-sessions, complaints). The id of a touchpoint is the hash of its row, so exact duplicates \
+The mapping says which columns become which fields of the contract: a YAML file, or the name of one that comes with \
+the product (callcenter, web-sessions, complaints). The id of a touchpoint is the hash of its row, so exact duplicates \
 count once and importing a file twice is safe. A row that does not fit is reported with its number and reason, the \
-others go through. Exit code 0: all were acknowledged; 1: the file, the mapping or the broker failed; 3: some rows were \
-refused."""
+others go through. Exit code 0: all were acknowledged; 1: the file, the mapping or the broker failed; 3: some rows \
+were refused."""
 _DRY_RUN_TOUCHPOINTS = 5
 
 
