@@ -12,8 +12,8 @@ from streams.cli.addressing import DataDir, Kafka
 HELP = """Send touchpoints from a file of JSON lines.
 
 One touchpoint a line; keys are the contract's field names, times are milliseconds or ISO 8601 with a zone. A line \
-that is no touchpoint is reported with its number and reason, the others go through. Exit code 0: all were acknowledged; \
-1: the broker could not be reached or failed; 3: some lines were refused. Sending a file twice is safe."""
+that is no touchpoint is reported with its number and reason, the others go through. Exit code 0: all were \
+acknowledged; 1: the broker could not be reached or failed; 3: some lines were refused. Sending a file twice is safe."""
 
 
 def command(
