@@ -33,8 +33,8 @@ _SPEC = re.compile(r"^(?P<name>\w+)(?:\((?P<arguments>.*)\))?$", re.DOTALL)
 _TUPLE_ELEMENT_NAME = re.compile(r"^(?:`(?:[^`\\]|\\.)*`|\w+)\s+(?=\w)")
 
 
-class UnreadableTypeError(ValueError):
-    """A column type whose length on the wire is not known here, so that nothing after it can be read."""
+class UnreadableBlockError(ValueError):
+    """The end of a block cannot be found: no block at all, or a column type that is not known here."""
 
 
 class Reader(Protocol):
@@ -51,9 +51,9 @@ class Reader(Protocol):
 
 
 class BlockHead(NamedTuple):
-    """How large a block is; an empty one ends the data of an INSERT."""
+    """What a block says of itself; one without columns ends the data of an INSERT."""
 
-    columns: int
+    columns: tuple[tuple[str, str], ...]  # names and types
     rows: int
 
 
@@ -66,45 +66,40 @@ def skip_block(reader: Reader) -> BlockHead:
     """Read one block up to its end.
 
     Raises:
-        UnreadableTypeError: a column's type is not known.
+        UnreadableBlockError: a column's type is not known.
         EOFError: the stream ended inside the block.
 
     """
-    columns: int = read_varint(reader)
+    column_count: int = read_varint(reader)
     rows: int = read_varint(reader)
-    for _ in range(columns):
-        read_binary_str(reader)
-        column = _column(read_binary_str(reader))
-        if rows:
-            _skip_bytes(reader, column.prefix)
-            column.skip(reader, rows)
-    return BlockHead(columns, rows)
-
-
-def columns_of(block: bytes) -> list[tuple[str, str]]:
-    """Names and types of the columns of a whole block."""
-    reader: Reader = BufferedSocketReader(_Replay(block), len(block) or 1)
-    count: int = read_varint(reader)
-    rows: int = read_varint(reader)
-    columns: list[tuple[str, str]] = []
-    for _ in range(count):
+    columns = []
+    for _ in range(column_count):
         name, kind = read_binary_str(reader), read_binary_str(reader)
         columns.append((name, kind))
+        column = _column(kind)
         if rows:
-            column = _column(kind)
             _skip_bytes(reader, column.prefix)
             column.skip(reader, rows)
-    return columns
+    return BlockHead(tuple(columns), rows)
 
 
-def split_blocks(data: bytes) -> Iterator[bytes]:
-    """Yield the blocks of a whole Native output."""
+def split_blocks(data: bytes) -> Iterator[tuple[BlockHead, bytes]]:
+    """Yield the blocks of a whole Native output.
+
+    Raises:
+        UnreadableBlockError: this is none, or a column's type is not known.
+
+    """
     reader: Reader = BufferedSocketReader(_Replay(data), len(data) or 1)
     begin = 0
     while begin < len(data):
-        skip_block(reader)
+        try:
+            head = skip_block(reader)
+        except (EOFError, UnicodeDecodeError) as error:
+            message = "the output is not made of Native blocks"
+            raise UnreadableBlockError(message) from error
         end = reader.position
-        yield data[begin:end]
+        yield head, data[begin:end]
         begin = end
 
 
@@ -187,7 +182,7 @@ def _column(spec: str) -> _Column:
     match = _SPEC.match(spec)
     if match is None:
         message = f"column type {spec!r} is not supported"
-        raise UnreadableTypeError(message)
+        raise UnreadableBlockError(message)
     name, arguments = match["name"], match["arguments"] or ""
     if name in _WIDTHS:
         return _fixed(_WIDTHS[name])
@@ -223,7 +218,7 @@ def _parametric(name: str, arguments: str, spec: str) -> _Column:
             return _column(_split(arguments)[1])
         case _:
             message = f"column type {spec!r} is not supported"
-            raise UnreadableTypeError(message)
+            raise UnreadableBlockError(message)
 
 
 def _element(part: str) -> _Column:

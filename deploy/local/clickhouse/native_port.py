@@ -7,12 +7,12 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from tempfile import TemporaryFile
 from typing import IO
 
-from deploy.local.clickhouse.blocks import columns_of, split_blocks
+from deploy.local.clickhouse.blocks import BlockHead, UnreadableBlockError, split_blocks
 from deploy.local.clickhouse.engine import Engine, EngineError, Handle
 from deploy.local.clickhouse.reading import ReadLimits, lock, refuse_unless_reading
 from deploy.local.clickhouse.statements import DataInsert, quoted, quoted_name, read_data_insert, without_format
@@ -123,31 +123,35 @@ class Session:
         has_tables = False
         while True:
             data = self._wire.read_data()
-            if not data.table and not data.columns:
+            if not data.table and not data.head.columns:
                 return has_tables
             has_tables = True
 
     def _send_result(self, handle: Handle, sql: str) -> None:
         sql = without_format(sql)
         stream = handle.blocks(sql)
-        if stream is None:
-            for number, block in enumerate(split_blocks(handle.run(sql))):
-                if number == 0:
-                    self._wire.send_header(columns_of(block))
-                self._wire.send_block(block)
+        if stream is not None:
+            self._send_stream(handle, sql, stream)
             return
+        # Clients take names and types from a first block without rows, as a server sends it.
+        for position, (head, block) in enumerate(_split(handle.run(sql))):
+            if position == 0:
+                self._wire.send_header(head.columns)
+            self._wire.send_block(block)
+
+    def _send_stream(self, handle: Handle, sql: str, stream: Generator[bytes]) -> None:
         is_empty = True
         with closing(stream):
             for block in stream:
                 if self._wants_to_stop():
                     return
                 if is_empty:
-                    # Clients take names and types from a first block without rows, as a server sends it.
-                    self._wire.send_header(columns_of(block))
+                    is_empty = False
+                    ((head, _),) = _split(block)
+                    self._wire.send_header(head.columns)
                 self._wire.send_block(block)
-                is_empty = False
         if is_empty:
-            # The engine says nothing of a result without rows; clients still want its columns.
+            # The engine says nothing of a result without rows.
             subquery = sql.rstrip(" \t\r\n;")
             self._wire.send_header([(name, kind) for name, kind, _ in _described(handle, f"({subquery}\n)")])
 
@@ -177,11 +181,11 @@ class Session:
         """Write the blocks that come into a file and return how many rows they have."""
         row_count = 0
         failure: OSError | None = None
-        while (data := self._wire.read_data()).columns:
+        while (data := self._wire.read_data()).head.columns:
             # After a failure the rest is read and dropped: a client that is still sending would not hear of it.
-            if not data.rows or failure is not None:
+            if not data.head.rows or failure is not None:
                 continue
-            row_count += data.rows
+            row_count += data.head.rows
             try:
                 rows.write(data.block)
                 rows.flush()
@@ -202,10 +206,10 @@ def _no_space(error: OSError) -> EngineError:
     return EngineError(NOT_ENOUGH_SPACE, f"the rows could not be kept: {error.strerror}. (NOT_ENOUGH_SPACE)")
 
 
-def _split(output: bytes) -> list[bytes]:
+def _split(output: bytes) -> list[tuple[BlockHead, bytes]]:
     try:
         return list(split_blocks(output))
-    except UnreadableTypeError as error:
+    except UnreadableBlockError as error:
         raise EngineError(NOT_IMPLEMENTED, f"{error}. (NOT_IMPLEMENTED)") from error
 
 

@@ -9,6 +9,7 @@ Protocol: https://clickhouse.com/docs/native-protocol
 import select
 import socket
 import struct
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from clickhouse_driver.reader import read_binary_str, read_binary_uint8
 from clickhouse_driver.varint import read_varint, write_varint
 from clickhouse_driver.writer import write_binary_str
 
-from deploy.local.clickhouse.blocks import Reader, UnreadableTypeError, skip_block
+from deploy.local.clickhouse.blocks import BlockHead, Reader, UnreadableBlockError, skip_block
 
 REVISION = 54429
 
@@ -75,8 +76,7 @@ class Data(NamedTuple):
     """A Data packet: the bytes of its block, as the engine takes them."""
 
     table: str  # of an external table; empty for the rows of an INSERT
-    columns: int  # none: the end of the data
-    rows: int
+    head: BlockHead
     block: bytes
 
 
@@ -159,10 +159,10 @@ class Wire:
         BlockInfo().read(self._reader)
         begin = self._position()
         try:
-            columns, rows = skip_block(self._reader)
-        except UnreadableTypeError as error:
+            head = skip_block(self._reader)
+        except UnreadableBlockError as error:
             raise ProtocolError(NOT_IMPLEMENTED, str(error)) from error
-        return Data(table, columns, rows, self._recording.take(begin, self._position()))
+        return Data(table, head, self._recording.take(begin, self._position()))
 
     def has_input(self) -> bool:
         """Tell, without waiting, whether the client sent something or hung up."""
@@ -184,7 +184,7 @@ class Wire:
         """Send rows."""
         self._send(_DATA_HEAD + block)
 
-    def send_header(self, columns: list[tuple[str, str]]) -> None:
+    def send_header(self, columns: Sequence[tuple[str, str]]) -> None:
         """Send names and types of columns, without rows."""
         self._send(_DATA_HEAD + _packed(len(columns), 0, *(part for column in columns for part in column)))
 

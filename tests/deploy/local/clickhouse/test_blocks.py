@@ -13,7 +13,7 @@ from clickhouse_driver.streams.native import BlockOutputStream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.local.clickhouse.blocks import BlockHead, UnreadableTypeError, skip_block, split_blocks
+from deploy.local.clickhouse.blocks import BlockHead, UnreadableBlockError, skip_block, split_blocks
 
 _SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "Int8": st.integers(-128, 127),
@@ -72,14 +72,18 @@ class _Wire(bytearray):
         return size
 
 
+def named(types: list[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"column {index}", kind) for index, kind in enumerate(types))
+
+
 def written(types: list[str], data: list[list[Any]]) -> _Wire:
     context = Context()
     context.client_settings = {"strings_as_bytes": False, "strings_encoding": "utf-8", "use_numpy": False}
     context.settings = {}
     context.server_info = ServerInfo("ClickHouse", 26, 9, 2, 54429, "UTC", "", 50000)  # no block info before it
     wire = _Wire()
-    names = [(f"column {index}", kind) for index, kind in enumerate(types)]
-    BlockOutputStream(BufferedSocketWriter(wire, 1 << 16), context).write(ColumnOrientedBlock(names, data))
+    block = ColumnOrientedBlock(list(named(types)), data)
+    BlockOutputStream(BufferedSocketWriter(wire, 1 << 16), context).write(block)
     return wire
 
 
@@ -95,7 +99,7 @@ def test_a_block_is_skipped_to_its_last_byte_and_not_further(data: st.DataObject
     wire = written([name for name, _ in chosen], values)
     wire.sendall(b"\xab")
     reader = reader_of(wire, step)
-    assert skip_block(reader) == BlockHead(len(chosen), rows)
+    assert skip_block(reader) == BlockHead(named([kind for kind, _ in chosen]), rows)
     assert reader.read(1) == b"\xab"
 
 
@@ -115,20 +119,25 @@ def test_types_with_a_layout_of_their_own_are_skipped(kind: str, values: list[An
     wire = written([kind, "UInt8"], [values, [7] * len(values)])
     wire.sendall(b"\xab")
     reader = reader_of(wire)
-    assert skip_block(reader) == BlockHead(2, len(values))
+    assert skip_block(reader) == BlockHead(named([kind, "UInt8"]), len(values))
     assert reader.read(1) == b"\xab"
 
 
 def test_a_whole_output_is_split_where_its_blocks_were_joined() -> None:
     blocks = [bytes(written(["String", "UInt8"], [["x" * length] * 3, [1, 2, 3]])) for length in (0, 1, 1000)]
-    assert list(split_blocks(b"".join(blocks))) == blocks
+    assert [block for _, block in split_blocks(b"".join(blocks))] == blocks
     assert list(split_blocks(b"")) == []
 
 
 def test_a_type_without_a_known_length_is_refused_rather_than_guessed() -> None:
     wire = _Wire(b"\x01\x01\x01a\x04JSON")
-    with pytest.raises(UnreadableTypeError, match="'JSON' is not supported"):
+    with pytest.raises(UnreadableBlockError, match="'JSON' is not supported"):
         skip_block(reader_of(wire))
+
+
+def test_output_in_another_format_is_told_from_blocks() -> None:
+    with pytest.raises(UnreadableBlockError, match="not made of Native blocks"):
+        list(split_blocks(b'{"x": 1}\n'))
 
 
 def test_a_block_cut_short_is_an_end_of_file() -> None:

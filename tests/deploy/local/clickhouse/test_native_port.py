@@ -114,6 +114,7 @@ def test_settings_of_a_query_end_with_it(client: Client) -> None:
     shown = "SELECT getSetting('max_threads'), getSetting('max_block_size')"
     before = client.execute(shown)
     assert client.execute(shown, settings={"max_threads": 1, "max_block_size": 7}) == [(1, 7)]
+    assert client.execute(shown) == before
     assert refusal_of(client, "SELECT nope", settings={"max_threads": 1}) == 47
     client.execute("SET max_threads = 3")  # the driver came back on a new connection
     assert client.execute(shown) == before
@@ -196,6 +197,23 @@ def test_a_statement_that_lists_is_answered_like_a_query(client: Client, table: 
     assert (table,) in client.execute("SHOW TABLES")
     assert client.execute(f"EXISTS TABLE {table}") == [(1,)]
     assert client.execute(f"DESCRIBE TABLE {table}")[0][:2] == ("number", "UInt64")
+
+
+def test_names_and_types_come_with_every_result(client: Client) -> None:
+    kinds = [("x", "UInt8"), ("y", "LowCardinality(String)")]
+    sql = "SELECT toUInt8(number) AS x, toLowCardinality('a') AS y FROM numbers({})"
+    for rows in (0, 2):
+        found = client.execute(sql.format(rows), with_column_types=True)
+        assert found == ([(number, "a") for number in range(rows)], kinds)
+    assert client.execute("SHOW DATABASES LIKE 'default'", with_column_types=True) == (
+        [("default",)],
+        [("name", "String")],
+    )
+
+
+def test_a_format_clause_that_cannot_be_cut_off_is_an_error_not_noise(client: Client) -> None:
+    assert refusal_of(client, "SELECT 1 AS x FORMAT JSONEachRow -- as text") == 48
+    assert client.execute("SELECT 1") == [(1,)]
 
 
 def test_a_format_clause_is_ignored_as_over_any_native_connection(client: Client) -> None:
