@@ -6,6 +6,7 @@ it directly; it accepts connections some milliseconds later.
 
 import argparse
 import os
+import secrets
 
 from deploy.local.starting import (
     EXIT_MISSING_PACKAGE,
@@ -17,8 +18,6 @@ from deploy.local.starting import (
     port_number,
     shown_address,
 )
-
-DEFAULT_CLUSTER_ID = "customer-journeys"
 
 _EXIT_CODES = f"""\
 exit codes:
@@ -61,8 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=_broker_port, default=9092, help="port to listen on (default: %(default)s)")
     parser.add_argument(
         "--cluster-id",
-        default=DEFAULT_CLUSTER_ID,
-        help="name of the cluster that clients are told (default: %(default)s)",
+        # The log starts empty every time: offsets kept from the last run must not be taken for offsets of this one.
+        default=f"local-{secrets.token_hex(8)}",
+        help="name of the cluster that clients are told (default: another one at every start)",
     )
     return parser
 

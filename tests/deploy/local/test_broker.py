@@ -3,9 +3,10 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from tests.support.local_broker import free_port, running_broker, start_broker
 from tests.support.processes import REPOSITORY, stopped
@@ -38,6 +39,14 @@ def test_what_is_produced_is_consumed() -> None:
         record = next(iter(consumer))
         consumer.close()
     assert (record.key, record.value) == (b"k", b"v")
+
+
+def test_every_start_is_another_cluster_because_the_log_is_empty_again() -> None:
+    seen = set()
+    for _ in range(2):
+        with running_broker() as port, closing(KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")) as admin:
+            seen.add(admin.describe_cluster()["cluster_id"])
+    assert len(seen) == 2
 
 
 def test_a_signal_ends_it() -> None:
