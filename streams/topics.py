@@ -15,6 +15,7 @@ DEAD: Final = "touchpoints.dead"
 OUTBOX: Final = "alerts.outbox"
 
 _DAY_MS: Final = 86_400_000
+_KNOWN_WITHIN_MS: Final = 30_000
 
 
 class TopicSpec(msgspec.Struct, frozen=True):
@@ -89,6 +90,8 @@ def create_topics(settings: Settings) -> dict[str, str]:
                 done[spec.name] = "created"
             except TopicAlreadyExistsError:
                 done[spec.name] = "exists"
+        # A broker answers for a new topic some moments after it agreed to make it.
+        admin.wait_for_topics(list(done), timeout_ms=_KNOWN_WITHIN_MS)
         for spec in topic_specs(settings):
             found = len(_describe(admin, spec.name)["partitions"])
             if found != spec.partitions:
