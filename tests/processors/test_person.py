@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection
-from itertools import pairwise
+from itertools import pairwise, permutations
 from types import FrameType
 
 import pytest
@@ -205,10 +205,27 @@ def test_of_two_touchpoints_with_one_key_the_earlier_in_the_log_counts() -> None
     first = applied(touchpoint("page.viewed", MONDAY, id="x"), ingestion_time=1)
     second = applied(touchpoint("page.viewed", MONDAY + DAY, id="x", channel="app"), ingestion_time=2)
     copy = applied(second.touchpoint, ingestion_time=3)
-    for arrivals in ([first, second, copy], [copy, first, second], [second, copy, first]):
-        judgement = judged(*arrivals, watermark=MONDAY)
+    for arrivals in permutations([first, second, copy]):
+        state = PersonState(TENANT, ANNA)
+        for arrival in arrivals:
+            step(state, arrival)
+            judge_now(state, MONDAY)
+        judgement = judge_now(state, MONDAY)
         assert [session.started_at for session in judgement.sessions] == [MONDAY]
+        assert [session.channels for session in judgement.sessions] == [("other",)]
         assert judgement.person.touchpoints == 1
+
+
+def test_a_copy_earlier_in_the_log_counts_as_the_place_of_the_touchpoint() -> None:
+    touch = touchpoint("page.viewed", MONDAY, id="x")
+    other = touchpoint("page.viewed", MONDAY + DAY, id="x")
+    early, late = applied(touch, offset=1), applied(touch, offset=3)
+    middle = applied(other, ingestion_time=MONDAY, offset=2)
+    for arrivals in permutations([early, middle, late]):
+        state = PersonState(TENANT, ANNA)
+        for arrival in arrivals:
+            step(state, arrival)
+        assert list(state.touchpoints) == [early]
 
 
 def test_a_person_counts_what_is_stored_and_what_is_judged() -> None:

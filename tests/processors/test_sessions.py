@@ -1,5 +1,6 @@
 """Sessions at the gap, and against an oracle that looks at every pair."""
 
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -47,7 +48,7 @@ def test_sessions_may_end_with_the_beginning_of_touchpoints() -> None:
 
 
 def test_a_touchpoint_that_ends_before_it_starts_ends_when_it_starts() -> None:
-    (session,) = judged(happened("call.offered", MONDAY, ended_at=MONDAY - DAY)).sessions
+    (session,) = judged(msgspec.structs.replace(happened("call.offered", MONDAY), end_time=MONDAY - DAY)).sessions
     assert session.ended_at == MONDAY
 
 

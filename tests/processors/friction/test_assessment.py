@@ -72,6 +72,13 @@ def test_a_contact_that_solves_the_matter_clears_its_own_friction() -> None:
     assert only(called(outcome="ok"), called(MONDAY + HOUR)).status is FrictionStatus.OPEN
 
 
+def test_a_solution_at_the_moment_the_friction_began_is_not_its_solution() -> None:
+    assert only(called(outcome="ok", ended_at=MONDAY + HOUR), called(MONDAY + HOUR)).status is FrictionStatus.OPEN
+    assert only(called(outcome="ok", ended_at=MONDAY + HOUR + 1), called(MONDAY + HOUR)).status is (
+        FrictionStatus.CLEARED
+    )
+
+
 def test_the_end_of_a_thread_may_bring_the_solution() -> None:
     ended = happened(
         "call.ended", MONDAY + 2 * HOUR, channel="phone", thread_id="t", actor="system", outcome="ok", topic=None

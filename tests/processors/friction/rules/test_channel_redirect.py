@@ -147,6 +147,11 @@ def test_a_second_redirect_of_the_matter_within_14_days_is_a_chain(before: int, 
     assert second.variant == variant
 
 
+def test_a_chain_needs_one_key_in_common_and_not_all() -> None:
+    case = redirected(MONDAY - DAY, objects=("case:1",))
+    assert [friction.variant for friction in found(case, redirected())] == ["redirected", "chain"]
+
+
 def test_a_redirect_of_another_matter_begins_no_chain() -> None:
     assert [friction.variant for friction in found(redirected(MONDAY - DAY, topic="delivery"), redirected())] == [
         "redirected",

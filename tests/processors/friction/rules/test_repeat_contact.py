@@ -57,6 +57,17 @@ def test_touchpoints_of_one_thread_are_one_contact() -> None:
     assert len(found(called(thread_id="t"), called(MONDAY + HOUR, thread_id="u"))) == 1
 
 
+def test_a_thread_lasts_until_its_latest_end() -> None:
+    thread = [called(thread_id="t", ended_at=MONDAY + 5 * DAY), called(MONDAY + HOUR, thread_id="t")]
+    assert len(found(*thread, called(MONDAY + 12 * DAY))) == 1
+    assert found(*thread, called(MONDAY + 12 * DAY + 1)) == []
+
+
+def test_a_thread_is_about_what_any_of_its_touchpoints_names() -> None:
+    thread = [called(thread_id="t", topic=None), called(MONDAY + HOUR, thread_id="t")]
+    assert len(found(*thread, called(MONDAY + DAY))) == 1
+
+
 def test_a_thread_goes_on_on_one_channel_only() -> None:
     assert len(found(called(thread_id="t"), called(MONDAY + HOUR, thread_id="t", channel="chat"))) == 1
 

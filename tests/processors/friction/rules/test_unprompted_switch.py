@@ -92,14 +92,23 @@ def test_a_first_contact_that_itself_solved_the_matter_is_none() -> None:
     assert len(found(wrote(outcome="failed"), called())) == 1
 
 
+def test_a_conversation_solves_the_matter_when_it_ends() -> None:
+    chat: dict[str, Any] = {"channel": "chat", "outcome": "ok"}
+    assert found(wrote(ended_at=SECOND_AT, **chat), called()) == []
+    assert len(found(wrote(ended_at=SECOND_AT + 1, **chat), called())) == 1
+
+
 def test_a_solution_after_the_second_contact_began_came_too_late() -> None:
     solved = happened("case.resolved", SECOND_AT + 192 * MINUTE, topic="invoice", actor="agent")
+    at_once = happened("case.resolved", SECOND_AT + 1, topic="invoice", actor="agent")
+    assert len(found(wrote(), called(), at_once)) == 1
     (friction,) = found(wrote(), called(), solved)
     assert friction.evidence.nearest_miss == "would not have fired with a solution 3 h 12 min earlier"
 
 
 @pytest.mark.parametrize(
-    ("before", "variant"), [(60 * MINUTE, "after_self_help"), (60 * MINUTE + 1, "switched"), (1, "after_self_help")]
+    ("before", "variant"),
+    [(60 * MINUTE, "after_self_help"), (60 * MINUTE + 1, "switched"), (1, "after_self_help"), (0, "switched")],
 )
 def test_self_help_within_60_minutes_before_a_call_makes_it_worse(before: int, variant: str) -> None:
     (friction,) = found(wrote(), happened("page.viewed", SECOND_AT - before, channel="web"), called())
@@ -140,6 +149,11 @@ def test_self_help_before_a_chat_changes_nothing() -> None:
 )
 def test_an_invited_second_contact_is_none(invitation: AppliedTouchpoint) -> None:
     assert found(wrote(), invitation, called()) == []
+
+
+def test_an_invitation_may_name_the_matter_as_the_first_contact_did() -> None:
+    asked = happened("data.requested", MONDAY + HOUR, objects=("case:1",), actor="agent")
+    assert found(wrote(objects=("case:1",)), asked, called()) == []
 
 
 @pytest.mark.parametrize(
