@@ -55,7 +55,9 @@ class IntakeAgent:
     async def handle(self, delivery: Delivery) -> None:
         """Forward the records; acknowledge once the broker has all of them."""
         async with self._sending:
-            await self._producer.send(self.intake.forward(delivery.records))
+            records = self.intake.forward(delivery.records)
+            # In the same breath: who waits until everything is in the tables also waits for what time then decides.
+            await self._producer.send(records + self.intake.ticks())
             await delivery.acknowledge()
 
     async def tick(self) -> None:

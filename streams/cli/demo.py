@@ -31,7 +31,8 @@ SELECT arrayStringConcat(arraySlice(channels, 1, 5), ' > ') || if(length(channel
 FROM v_journeys ORDER BY effort_minutes DESC, opened_at, contacts DESC LIMIT 5
 """
 _BY_RULE = """
-SELECT rule_id, variant, count() AS found, round(avg(severity), 1) AS severity, round(sum(minutes)) AS minutes
+SELECT rule_id AS rule, variant, count() AS found, round(avg(severity), 1) AS severity,
+    round(sum(minutes)) AS minutes
 FROM v_frictions GROUP BY rule_id, variant ORDER BY rule_id, variant
 """
 _WORST = """
