@@ -1,10 +1,11 @@
 """Dead letters for people: listing them, reading their bytes back, and sending them again."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import MessageSizeTooLargeError
 
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.records import DeadLetterRecord
@@ -15,11 +16,20 @@ from streams.store import clickhouse_address
 from streams.topics import TOUCHPOINTS, client_options
 
 _FETCH_WITHIN_MS: Final = 5_000
+_ANSWER_WITHIN_MS: Final = 10_000
+_ANY_SIZE: Final = 2**31 - 1
 REPLAYED: Final = "replayed"
 
 
 class PayloadGone(RuntimeError):
     """The bytes of a dead letter are no longer in the dead-letter topic."""
+
+
+class Replayed(NamedTuple):
+    """What a replay did: how many dead letters it sent, and the others with why they could not be."""
+
+    sent: int
+    failures: list[tuple[DeadLetterRecord, str]]
 
 
 def list_letters(settings: Settings, *, reason: str | None, state: str | None, limit: int) -> list[DeadLetterRecord]:
@@ -58,36 +68,62 @@ def read_payload(kafka: KafkaSettings, letter: DeadLetterRecord) -> Any:
         KafkaError: the broker does not answer.
 
     """
-    consumer = KafkaConsumer(enable_auto_commit=False, **client_options(kafka))
+    consumer = _consumer(kafka)
     try:
         return _fetch(consumer, letter)
     finally:
         consumer.close()
 
 
-def replay_letters(settings: Settings, letters: Sequence[DeadLetterRecord]) -> int:
-    """Send the original bytes and keys to the raw topic again, and note it; the number sent.
+def replay_letters(settings: Settings, letters: Sequence[DeadLetterRecord]) -> Replayed:
+    """Send the original bytes and keys to the raw topic again, and note each.
+
+    A dead letter whose bytes are gone, or are more than the broker takes, does not keep the others from being sent.
 
     Raises:
-        PayloadGone: bytes are no longer in the topic; those before it were sent and noted.
         KafkaError: the broker does not answer or refuses.
         StoreUnavailable: ClickHouse does not answer.
 
     """
-    consumer = KafkaConsumer(enable_auto_commit=False, **client_options(settings.kafka))
-    producer = KafkaProducer(acks="all", **client_options(settings.kafka))
+    consumer = _consumer(settings.kafka)
+    producer = KafkaProducer(
+        acks="all",
+        # The broker has the last word on sizes: it took these bytes before.
+        max_request_size=_ANY_SIZE,
+        bootstrap_timeout_ms=_ANSWER_WITHIN_MS,
+        **client_options(settings.kafka),
+    )
     writer = Writer(clickhouse_address(settings.clickhouse))
+    failures = []
     try:
         for letter in letters:
-            record = _fetch(consumer, letter)
-            producer.send(TOUCHPOINTS, key=record.key or None, value=record.value).get(timeout=30)
+            try:
+                record = _fetch(consumer, letter)
+                producer.send(TOUCHPOINTS, key=_original_key(record), value=record.value).get(timeout=30)
+            except (PayloadGone, MessageSizeTooLargeError) as error:
+                failures.append((letter, str(error)))
+                continue
             noted = msgspec.structs.replace(letter, state=REPLAYED, version=letter.version + 1)
             writer.insert(dead_letter_block([noted], token_prefix=REPLAYED))
-        return len(letters)
     finally:
         writer.close()
         producer.close()
         consumer.close()
+    return Replayed(len(letters) - len(failures), failures)
+
+
+def _consumer(kafka: KafkaSettings) -> Any:
+    return KafkaConsumer(enable_auto_commit=False, bootstrap_timeout_ms=_ANSWER_WITHIN_MS, **client_options(kafka))
+
+
+def _original_key(record: Any) -> bytes | None:
+    """Key to send a record with: in the dead-letter topic an empty one stands for none, which a tombstone must not be.
+
+    A client that is given neither key nor value sends nothing.
+    """
+    if record.key or record.value is None:
+        return bytes(record.key or b"")
+    return None
 
 
 def _fetch(consumer: Any, letter: DeadLetterRecord) -> Any:

@@ -10,6 +10,8 @@ from streams.settings import KafkaSettings, Settings
 from streams.topics import DEAD, KEYED, TOUCHPOINTS, admin_client, client_options
 
 _ANSWER_WITHIN_S: Final = 10.0
+#: A broker that is there needs this long to answer; less would make short timeouts look like a dead broker.
+_LEAST_PATIENCE_S: Final = 3.0
 
 #: What a touchpoint passes through, in order: topic, and the agent whose group reads it.
 PATH: Final = ((TOUCHPOINTS, "intake"), (KEYED, "journeys"), (DEAD, "dead-letters"))
@@ -19,7 +21,7 @@ class LagUnknown(RuntimeError):
     """The broker did not tell the ends of a topic."""
 
 
-def end_offsets(kafka: KafkaSettings, topic: str) -> dict[int, int]:
+def end_offsets(kafka: KafkaSettings, topic: str, within_s: float = _ANSWER_WITHIN_S) -> dict[int, int]:
     """Partition to the offset that its next record will have.
 
     Read from the high watermark of a fetch: the embedded broker's answer to a question for the latest offset is the
@@ -30,14 +32,19 @@ def end_offsets(kafka: KafkaSettings, topic: str) -> dict[int, int]:
         KafkaError: it does not answer.
 
     """
-    consumer = KafkaConsumer(enable_auto_commit=False, fetch_max_wait_ms=50, **client_options(kafka))
+    consumer = KafkaConsumer(
+        enable_auto_commit=False,
+        fetch_max_wait_ms=50,
+        bootstrap_timeout_ms=int(within_s * 1000),
+        **client_options(kafka),
+    )
     try:
         numbers = consumer.partitions_for_topic(topic) or set()
         places = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(places)
         for place, offset in consumer.end_offsets(places).items():
             consumer.seek(place, offset)
-        deadline = time.monotonic() + _ANSWER_WITHIN_S
+        deadline = time.monotonic() + within_s
         while True:
             consumer.poll(timeout_ms=100)
             marks = {place.partition: consumer.highwater(place) for place in places}
@@ -74,7 +81,8 @@ def wait_until_done(settings: Settings, timeout_s: float) -> bool:
     """
     deadline = time.monotonic() + timeout_s
     for topic, agent in PATH:
-        ends = {number: end for number, end in end_offsets(settings.kafka, topic).items() if end > 0}
+        patience_s = min(_ANSWER_WITHIN_S, max(_LEAST_PATIENCE_S, deadline - time.monotonic()))
+        ends = {number: end for number, end in end_offsets(settings.kafka, topic, patience_s).items() if end > 0}
         while True:
             committed = committed_offsets(settings.kafka, f"{settings.group_prefix}-{agent}", topic)
             if all(committed.get(number, 0) >= end for number, end in ends.items()):

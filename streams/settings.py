@@ -5,10 +5,12 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -195,9 +197,9 @@ def load_settings(data_dir: Path | None = None, kafka: str | None = None, clickh
         SettingsError: a value is wrong; the message names it.
 
     """
-    folder = data_dir or Path(os.environ.get("JOURNEYS_DATA_DIR", DEFAULT_DATA_DIR))
+    folder = chosen_data_dir(data_dir)
     values: dict[str, Any] = {}
-    try:
+    with _problems_named():
         settings = Settings(data_dir=folder)
         stack = read_stack(folder)
         if stack and not settings.kafka.model_fields_set & {"bootstrap"}:
@@ -217,9 +219,45 @@ def load_settings(data_dir: Path | None = None, kafka: str | None = None, clickh
             host, port = parse_address(clickhouse, 9000)
             values["clickhouse"] = {**settings.clickhouse.model_dump(), "host": host, "port": port}
         return Settings(data_dir=folder, **values) if values else settings
-    except SettingsError:
-        raise
+
+
+def settings_without_stack(data_dir: Path) -> Settings:
+    """Effective settings as if no local stack ran in the folder.
+
+    Raises:
+        SettingsError: a value is wrong; the message names it.
+
+    """
+    with _problems_named():
+        return Settings(data_dir=data_dir)
+
+
+def unknown_variables() -> list[str]:
+    """Environment variables that look like settings and are none; levels below the first are checked when loading."""
+    known = {f"JOURNEYS_{name.upper()}" for name in Settings.model_fields}
+    named = (name for name in os.environ if name.upper().startswith("JOURNEYS_"))
+    return sorted(name for name in named if name.upper().partition("__")[0] not in known)
+
+
+def chosen_data_dir(data_dir: Path | None) -> Path:
+    """Folder of the local stack: the option, else the environment, else the default."""
+    return data_dir or Path(os.environ.get("JOURNEYS_DATA_DIR") or DEFAULT_DATA_DIR)
+
+
+@contextmanager
+def _problems_named() -> Iterator[None]:
+    """Turn what pydantic complains of into one line that repeats no value: one of them may be a password."""
+    try:
+        yield
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(f"setting {'; setting '.join(problems)}") from None
     except ValueError as error:
+        if isinstance(error, SettingsError):
+            raise
         raise SettingsError(str(error)) from None
 
 

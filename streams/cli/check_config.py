@@ -20,10 +20,12 @@ def command(
     from processors.friction.catalogue import rule_ids
     from sinks.alerts.routing import RoutingError, default_routing, load_routing, open_channels
     from streams.cli.output import friendly_errors, print_json, print_table
-    from streams.settings import SettingsError, load_settings
+    from streams.settings import SettingsError, load_settings, unknown_variables
 
     with friendly_errors(SettingsError):
         settings = load_settings(data_dir, kafka=kafka, clickhouse=clickhouse)
+    # No problem: secrets of alert channels may have such names.
+    notes = [f"{name} is no setting; between levels stand two underscores" for name in unknown_variables()]
     problems = []
     try:
         settings.pepper()
@@ -36,9 +38,11 @@ def command(
         problems.append(str(error))
     values = dict(_flat(settings.model_dump(mode="json")))
     if as_json:
-        print_json({"settings": values, "problems": problems})
+        print_json({"settings": values, "problems": problems, "notes": notes})
     else:
         print_table(["setting", "value"], list(values.items()))
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
         for problem in problems:
             typer.echo(f"problem: {problem}", err=True)
     if problems:

@@ -76,7 +76,7 @@ def show(
 
 @app.command("replay")
 def replay(
-    place: Annotated[str | None, typer.Argument(metavar="[TOPIC/PARTITION/OFFSET]", help="Which one.")] = None,
+    place: Annotated[str | None, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="Which one.")] = None,
     all_open: Annotated[bool, typer.Option("--all", help="Every open one.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --all: only with this reason.")] = None,
     data_dir: DataDir = None,
@@ -87,6 +87,7 @@ def replay(
     """Send dead letters through the normal path again, with their original bytes and key.
 
     What is still wrong becomes a new dead letter. Replay after the cause is mended: a schema added, a producer fixed.
+    Exit code 1: some could not be sent; the others were.
     """
     from streams.cli.output import print_json
     from streams.dead_letters import replay_letters
@@ -99,11 +100,16 @@ def replay(
     else:
         letters = _letters(settings, reason=reason, show_all=False, limit=1_000_000)
     with _friendly():
-        count = replay_letters(settings, letters)
+        done = replay_letters(settings, letters)
+    failures = {_place(letter): why for letter, why in done.failures}
     if as_json:
-        print_json({"replayed": count})
+        print_json({"replayed": done.sent, "failures": failures})
     else:
-        typer.echo(f"{count} replayed")
+        typer.echo(f"{done.sent} replayed")
+    for name, why in failures.items():
+        typer.echo(f"error: {name}: {why}", err=True)
+    if failures:
+        raise typer.Exit(1)
 
 
 def _friendly() -> Any:

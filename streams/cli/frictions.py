@@ -37,11 +37,13 @@ def command(
 
     known = rule_ids()
     if rule is not None and rule not in known:
-        raise typer.BadParameter(f"there is no rule {rule}; there are: {', '.join(known)}")
+        raise typer.BadParameter(f"there is no rule {rule}; there are: {', '.join(known)}", param_hint="--rule")
     try:
         since_ms = milliseconds(since) if since else _EARLIEST_MS
     except ValueError as error:
-        raise typer.BadParameter(f"--since: {error}") from None
+        raise typer.BadParameter(
+            f"expected a time such as 2026-03-02T09:20:00Z, got {since!r} ({error})", param_hint="--since"
+        ) from None
     columns = "*" if as_json else "anchor_at, severity, rule_id, variant, minutes, team, sentence_en, friction_id"
     with friendly_errors(SettingsError, QuestionRefused, StoreUnavailable, SchemaMismatch):
         settings = load_settings(data_dir, clickhouse=clickhouse)

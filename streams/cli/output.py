@@ -29,16 +29,20 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         table.add_column(name, overflow="fold", no_wrap=not console.is_terminal)
     for row in rows:
         table.add_row(*(escape(cell_text(cell)) for cell in row))
-    if not console.is_terminal:
-        console.width = 10_000
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = 10_000
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
 
 
 def print_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """CSV with a header; texts that a spreadsheet would run as a formula are defused with a quote."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
+    for row in (columns, *rows):
         writer.writerow([_defused(cell) for cell in row])
 
 
@@ -58,9 +62,12 @@ def cell_text(cell: object) -> str:
 
 
 def _defused(cell: object) -> object:
-    if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+    """A cell as CSV shows it; the characters are those that OWASP names for CSV injection."""
+    if isinstance(cell, list | tuple):
+        cell = cell_text(cell)
+    if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"}:
         return "'" + cell
-    return "" if cell is None else cell_text(cell) if isinstance(cell, list | tuple) else cell
+    return "" if cell is None else cell
 
 
 def _plain(value: object) -> Any:
@@ -77,5 +84,18 @@ def friendly_errors(*kinds: type[Exception], code: int = 1) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {error}{_advice(error)}", err=True)
         raise typer.Exit(code) from None
+
+
+def _advice(error: Exception) -> str:
+    """What to do about a server that does not answer."""
+    from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+
+    from sinks.clickhouse.errors import StoreUnavailable
+
+    if isinstance(error, StoreUnavailable):
+        return "; is the stack up (journeys up), or is another address meant (--clickhouse)?"
+    if isinstance(error, KafkaConnectionError | KafkaTimeoutError):
+        return "; is the stack up (journeys up), or is another address meant (--kafka)?"
+    return ""

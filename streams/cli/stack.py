@@ -12,13 +12,14 @@ from streams.cli.addressing import AsJson, ClickHouse, DataDir, Kafka
 UP_HELP = """Start the local stack on loopback: broker, ClickHouse, worker, alerts and HTTP door.
 
 Stays in the foreground until Ctrl-C, which stops everything; --detach leaves it running. On a folder whose stack is
-running it says so; when a part of it died, that part is started. Exit code 4: a port is taken.
+running it says so; when a part of it died, that part is started. With --kafka or --clickhouse servers that are there
+already are used instead of our own. Exit code 4: a port is taken.
 """
 DOWN_HELP = "Stop the local stack of a data folder; its data stays, except the broker's log."
 STATUS_HELP = "Say what runs. Exit code 0: everything; 1: nothing, or a part is missing."
 
 _PORT_TAKEN = 4
-_DEFAULT_DATA_DIR = Path(".journeys")
+_LOOK_EVERY_S = 0.3
 
 
 def up(
@@ -43,13 +44,16 @@ def up(
     from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
     from sinks.clickhouse.migrator import MigrationError
     from streams.cli.output import friendly_errors
-    from streams.settings import SettingsError
+    from streams.settings import SettingsError, chosen_data_dir
     from streams.stack.local import LocalStack, Ports, StackError
     from streams.stack.local_files import LocalFilesMissing
     from streams.stack.ports import PortTaken
     from streams.topics import TopicMismatch
 
-    stack = LocalStack(data_dir or _DEFAULT_DATA_DIR, typer.echo)
+    # Whoever asks us to end asks for all of it: what was started is stopped again, by the way of Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    stack = LocalStack(chosen_data_dir(data_dir), typer.echo)
     ports = Ports(kafka_port, clickhouse_port, clickhouse_http_port, door_port)
     known = (StackError, SettingsError, LocalFilesMissing, TopicMismatch, MigrationError, StoreUnavailable)
     with friendly_errors(PortTaken, code=_PORT_TAKEN), friendly_errors(*known, SchemaMismatch, KafkaError):
@@ -61,21 +65,27 @@ def up(
     if detach:
         typer.echo(f"running in the background; stop it with: journeys down --data-dir {stack.data_dir}")
         return
-    typer.echo("Ctrl-C stops everything")
-    _stay(stack.data_dir)
-    typer.echo("stopping")
-    stack.down()
+    with friendly_errors(StackError):
+        try:
+            typer.echo("Ctrl-C stops everything")
+            _stay(stack.data_dir)
+        except KeyboardInterrupt:
+            # Once is enough; impatience must not leave half of it running.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+        typer.echo("stopping")
+        stack.down()
 
 
 def _stay(data_dir: Path) -> None:
     """Wait for Ctrl-C or SIGTERM, telling of processes that end meanwhile; return when all of them ended."""
-    from streams.stack.local import load_state
+    from streams.stack.local import is_changing, load_state
 
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _frame: stopping.append(received))
     told: set[tuple[str, int]] = set()
-    while not stopping:
+    while True:
+        time.sleep(_LOOK_EVERY_S)
+        if is_changing(data_dir):
+            continue
         state = load_state(data_dir)
         if state is None:
             return
@@ -91,15 +101,15 @@ def _stay(data_dir: Path) -> None:
                 )
         if not running:
             return
-        time.sleep(0.3)
 
 
 def down(data_dir: DataDir = None) -> None:
     """Stop the local stack."""
     from streams.cli.output import friendly_errors
+    from streams.settings import chosen_data_dir
     from streams.stack.local import LocalStack, StackError
 
-    stack = LocalStack(data_dir or _DEFAULT_DATA_DIR, typer.echo)
+    stack = LocalStack(chosen_data_dir(data_dir), typer.echo)
     if not stack.data_dir.is_dir():
         typer.echo(f"nothing runs in {stack.data_dir}")
         return
@@ -111,9 +121,10 @@ def down(data_dir: DataDir = None) -> None:
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Say what runs."""
     from streams.cli.output import print_json
+    from streams.settings import chosen_data_dir
     from streams.stack.local import status as stack_status
 
-    folder = (data_dir or _DEFAULT_DATA_DIR).resolve()
+    folder = chosen_data_dir(data_dir).resolve()
     found = stack_status(folder)
     if as_json:
         print_json(found)

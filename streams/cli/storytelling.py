@@ -50,7 +50,7 @@ def story_lines(story: Story, when: Callable[[int], str] = clock_text) -> Iterat
         yield ""
     rest = [touchpoint for touchpoint in story.touchpoints if touchpoint["touchpoint_key"] not in told]
     if rest:
-        yield "In no journey (probes and staff)"
+        yield "In no journey"
         yield from _touchpoint_lines(rest, [], when)
         yield ""
 

@@ -4,16 +4,24 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from sinks.clickhouse.migrator import migrate
-from streams.settings import STACK_FILE, Settings, load_settings, make_pepper, read_stack
+from streams.settings import (
+    STACK_FILE,
+    Settings,
+    load_settings,
+    make_pepper,
+    parse_address,
+    read_stack,
+    settings_without_stack,
+)
 from streams.stack.local_files import deploy_root
-from streams.stack.ports import LOOPBACK, claim_port, is_listening
+from streams.stack.ports import LOOPBACK, WantedPort, claim_ports, is_listening
 from streams.stack.processes import ManagedProcess, python_command, start_process, stop_process
 from streams.store import clickhouse_address
 from streams.topics import create_topics
@@ -24,8 +32,10 @@ _START_WITHIN_S = 60.0
 _TANSU_SESSION_TIMEOUT_S = 3.0
 #: What is started together, in order; stopping is the other way round. Alerts are a process of their own, so that a
 #: chat endpoint that hangs slows nothing down, and a worker that dies is not in the middle of telling somebody.
-PHASES = (("broker", "clickhouse"), ("worker", "alerts", "door"))
-ORDER = tuple(name for phase in PHASES for name in phase)
+_SERVERS = ("broker", "clickhouse")
+_CLIENTS = ("worker", "alerts", "door")
+PHASES = (_SERVERS, _CLIENTS)
+ORDER = _SERVERS + _CLIENTS
 #: Processes that tell by a file that they are ready.
 _WORKERS = {"worker": "intake,journeys", "alerts": "alerts"}
 
@@ -83,16 +93,36 @@ def _save_state(data_dir: Path, state: StackState) -> None:
 
 
 @contextlib.contextmanager
-def _only_one(data_dir: Path) -> Iterator[None]:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "stack.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StackError(
-                f"another journeys up or down is at work on {data_dir}; try again when it is done"
-            ) from None
+def _only_one(data_dir: Path, within_s: float = 1.0) -> Iterator[None]:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "stack.lock").open("w")
+    except OSError as error:
+        raise StackError(f"cannot keep a stack in {data_dir}: {error.strerror}") from None
+    with lock:
+        deadline = time.monotonic() + within_s
+        while not _is_locked(lock):
+            if time.monotonic() > deadline:
+                raise StackError(f"another journeys up or down is at work on {data_dir}; try again when it is done")
+            time.sleep(0.02)
         yield
+
+
+def _is_locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_changing(data_dir: Path) -> bool:
+    """Whether an `up` or `down` is at work on the stack of a data folder."""
+    try:
+        with _only_one(data_dir, within_s=0):
+            return False
+    except StackError:
+        return True
 
 
 class LocalStack:
@@ -108,13 +138,16 @@ class LocalStack:
         `kafka` and `clickhouse` name servers to use instead of starting our own.
 
         Raises:
-            StackError: something does not come up.
+            StackError: something does not come up, or the stack runs with other servers.
             PortTaken: a port is in use.
+            SettingsError: a setting is wrong.
 
         """
         with _only_one(self.data_dir):
             state = self._planned(ports, kafka, clickhouse)
             wanted = [name for name in ORDER if self._is_ours(name, state)]
+            if "broker" in wanted and not state.is_running("broker"):
+                self._stop_clients(state)
             missing = [name for name in wanted if not state.is_running(name)]
             if not missing:
                 return state, False
@@ -142,23 +175,46 @@ class LocalStack:
     def _planned(self, ports: Ports, kafka: str | None, clickhouse: str | None) -> StackState:
         old = load_state(self.data_dir)
         if old is not None and any(process.handle() for process in old.processes):
+            self._refuse_other_servers(old, kafka, clickhouse)
             return old
-        settings = Settings(data_dir=self.data_dir)
-        kafka = kafka or (settings.kafka.bootstrap if "bootstrap" in settings.kafka.model_fields_set else None)
-        is_external = clickhouse is not None
-        native = clickhouse or f"{LOOPBACK}:{claim_port(ports.clickhouse, '--clickhouse-port', 'ClickHouse')}"
-        http = None
-        if not is_external:
-            http = f"http://{LOOPBACK}:{claim_port(ports.clickhouse_http, '--clickhouse-http-port', 'ClickHouse HTTP')}"
+        settings = settings_without_stack(self.data_dir)
+        if kafka is None and "bootstrap" in settings.kafka.model_fields_set:
+            kafka = settings.kafka.bootstrap
+        if clickhouse is None and "host" in settings.clickhouse.model_fields_set:
+            clickhouse = f"{settings.clickhouse.host}:{settings.clickhouse.port}"
+        door = WantedPort(ports.door, "--door-port", "the HTTP door")
+        broker = WantedPort(ports.kafka, "--kafka-port", "the broker")
+        native = WantedPort(ports.clickhouse, "--clickhouse-port", "ClickHouse")
+        http = WantedPort(ports.clickhouse_http, "--clickhouse-http-port", "ClickHouse HTTP")
+        wanted = [door, *([] if kafka else [broker]), *([] if clickhouse else [native, http])]
+        address = {port: f"{LOOPBACK}:{number}" for port, number in zip(wanted, claim_ports(*wanted), strict=True)}
         return StackState(
-            kafka=kafka or f"{LOOPBACK}:{claim_port(ports.kafka, '--kafka-port', 'the broker')}",
-            clickhouse=native,
-            clickhouse_http=http,
-            door=f"http://{LOOPBACK}:{claim_port(ports.door, '--door-port', 'the HTTP door')}",
+            kafka=kafka or address[broker],
+            clickhouse=clickhouse or address[native],
+            clickhouse_http=None if clickhouse else f"http://{address[http]}",
+            door=f"http://{address[door]}",
             broker="external" if kafka else "tansu",
             session_timeout_s=settings.kafka.session_timeout_s if kafka else _TANSU_SESSION_TIMEOUT_S,
             processes=[],
         )
+
+    def _refuse_other_servers(self, state: StackState, kafka: str | None, clickhouse: str | None) -> None:
+        others = []
+        if kafka and kafka != state.kafka:
+            others.append(f"Kafka at {state.kafka}")
+        if clickhouse and parse_address(clickhouse, 9000) != parse_address(state.clickhouse, 9000):
+            others.append(f"ClickHouse at {state.clickhouse}")
+        if others:
+            raise StackError(
+                f"the stack in {self.data_dir} is running, with {' and '.join(others)}; to use other servers stop it"
+                f" first: journeys down --data-dir {self.data_dir}"
+            )
+
+    def _stop_clients(self, state: StackState) -> None:
+        """Stop what still holds offsets of the broker that is gone: in its successor's empty log they mean nothing."""
+        stopped = self._stop(_CLIENTS, state)
+        if stopped:
+            self._tell(f"the broker ended and its log with it; starting again: {', '.join(stopped)}")
 
     def _is_ours(self, name: str, state: StackState) -> bool:
         if name == "broker":
@@ -182,7 +238,8 @@ class LocalStack:
         command, address, environment = self._command(name, state)
         log = self.data_dir / "logs" / f"{name}.log"
         process = start_process(name, command, address=address, log=log, environment=environment)
-        state.processes = [other for other in state.processes if other.name != name] + [process]
+        others = [other for other in state.processes if other.name != name]
+        state.processes = sorted([*others, process], key=lambda each: ORDER.index(each.name))
         _save_state(self.data_dir, state)
         return process
 
@@ -226,9 +283,13 @@ class LocalStack:
 
     def _await_ready(self, process: ManagedProcess, state: StackState) -> None:
         deadline = time.monotonic() + _START_WITHIN_S
-        while not self._is_ready(process, state):
+        while True:
+            # In this order: a port on which somebody listens may be another program's, whose listening ended ours.
+            is_ready = self._is_ready(process, state)
             if process.handle() is None:
                 raise StackError(f"{process.name} ended while starting:\n{_last_lines(Path(process.log))}")
+            if is_ready:
+                return
             if time.monotonic() > deadline:
                 raise StackError(
                     f"{process.name} is not ready after {_START_WITHIN_S:.0f} s:\n{_last_lines(Path(process.log))}"
@@ -249,14 +310,19 @@ class LocalStack:
         return all(is_listening(int(address.rpartition(":")[2])) for address in addresses)
 
     def _stop_all(self, state: StackState) -> list[str]:
+        stopped = self._stop(ORDER, state)
+        (self.data_dir / STACK_FILE).unlink(missing_ok=True)
+        return stopped
+
+    def _stop(self, names: Sequence[str], state: StackState) -> list[str]:
+        """Stop those that run, in reverse order; their names."""
         stopped = []
-        for name in reversed(ORDER):
+        for name in reversed(names):
             process = state.process(name)
             if process is not None and process.handle() is not None:
                 if not stop_process(process):
                     self._tell(f"{name} did not stop by itself and was ended; see {process.log}")
                 stopped.append(name)
-        (self.data_dir / STACK_FILE).unlink(missing_ok=True)
         return stopped
 
 
