@@ -40,6 +40,10 @@ test: $(DEV) ## Run all tests
 check: $(DEV) ## Run all gates, as CI does
 	@.ci/run
 
+.PHONY: bench
+bench: $(DEV) ## Measure what each step of the pipeline costs (ARGS="--events 100000")
+	@$(BIN)/python -m bench.steps $(ARGS)
+
 .PHONY: format
 format: $(DEV) ## Format the code and apply safe lint fixes
 	@$(BIN)/ruff format .
