@@ -22,7 +22,7 @@ def start_broker(port: int) -> tuple[subprocess.Popen[str], int]:
     """Start a broker and wait until it accepts; the caller ends the process."""
     command = [sys.executable, "-m", "deploy.local.broker", "--port", str(port)]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, text=True)
-    _await_accepting(process, port)
+    wait_until_accepting(process, port)
     return process, port
 
 
@@ -34,7 +34,9 @@ def running_broker() -> Iterator[int]:
         yield port
 
 
-def _await_accepting(process: subprocess.Popen[str], port: int) -> None:
+def wait_until_accepting(process: subprocess.Popen[str], port: int) -> None:
+    """Wait until a broker accepts connections; it is killed when it does not."""
+
     def accepts() -> bool:
         assert process.poll() is None, f"the broker ended with {process.returncode}"
         try:
