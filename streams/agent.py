@@ -1,27 +1,30 @@
-"""What an agent is, and the one loop that feeds agents from Faust streams."""
+"""What an agent is, and the loop that feeds agents from Faust streams."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import faust
 import structlog
 
-from streams.transport import Chunk, Record
+from streams.transport import Chunk, ChunkConsumer, Record
 
 _log = structlog.get_logger()
 
 
 class Delivery(NamedTuple):
-    """Records of one partition, in offset order, and how to acknowledge them.
+    """Records of one partition, in offset order.
 
     `acknowledge` says that everything up to the last of the records is durable. It must be called in offset order; it
-    does nothing once the partitions were handed out anew.
+    does nothing once the partitions were handed out anew. `committed` is the offset from which the group would read
+    on, if there is one. `rewind` has the partition read again from an offset, these records included.
     """
 
     topic: str
     partition: int
     records: Sequence[Record]
-    acknowledge: Callable[[], Awaitable[None]]
+    committed: int | None
+    acknowledge: Callable[[], None]
+    rewind: Callable[[int], None]
 
     @property
     def next_offset(self) -> int:
@@ -43,10 +46,13 @@ class Agent(Protocol):
         """Prepare before the first record."""
 
     async def assigned(self, partitions: frozenset[int]) -> None:
-        """Partitions of `topic` are ours from now on, and no others."""
+        """Partitions of `topic` are ours from now on, and no others. The whole group waits for the return."""
 
-    async def revoked(self) -> None:
-        """All partitions were taken away; drop what was not acknowledged."""
+    async def revoked(self, within_s: float) -> None:
+        """All partitions are being taken away: finish what is in hand, and drop what is not done within the limit.
+
+        What is acknowledged before the return still counts. The whole group waits for the return.
+        """
 
     async def handle(self, delivery: Delivery) -> None:
         """Take records; may return before they are acknowledged."""
@@ -54,23 +60,43 @@ class Agent(Protocol):
     async def tick(self) -> None:
         """Do what is due by the clock; called a few times a second."""
 
-    async def stop(self) -> None:
-        """Make what was taken durable and acknowledge it, then let go of connections."""
+    async def finish(self, within_s: float) -> None:
+        """Make what was taken durable and acknowledge it, or drop it when the limit is over; nothing comes after it."""
+
+    async def close(self) -> None:
+        """Let go of connections, whatever state they are in."""
 
 
-async def feed(app: faust.App, stream: Any, agent: Agent) -> None:
-    """Hand every chunk of a stream to the agent, except those of an assignment that ended."""
-    unacknowledged = stream.noack()
-    async for event in unacknowledged.events():
-        chunk: Chunk = event.value
-        consumer: Any = app.consumer
-        if chunk.assignment != consumer.assignment_number:
-            _log.debug("chunk_of_old_assignment", agent=agent.name, records=len(chunk.records))
-            continue
+class Feed:
+    """Hands the chunks of a Faust stream to an agent, except those of an assignment that ended."""
 
-        async def acknowledge(event: Any = event, chunk: Chunk = chunk) -> None:
-            if chunk.assignment == app.consumer.assignment_number:  # type: ignore[attr-defined]
-                await unacknowledged.ack(event)
+    def __init__(self, app: faust.App, agent: Agent) -> None:
+        self._app = app
+        self._agent = agent
+        self._is_closed = False
 
-        first = chunk.records[0]
-        await agent.handle(Delivery(first.topic, first.partition, chunk.records, acknowledge))
+    def close(self) -> None:
+        """Hand nothing over any more; what comes is dropped, and read again after the next start."""
+        self._is_closed = True
+
+    async def run(self, stream: Any) -> None:
+        """Hand over chunk by chunk until the stream ends. Faust acknowledges nothing on its own: see `noack`."""
+        async for event in stream.noack().events():
+            chunk: Chunk = event.value
+            consumer = cast("ChunkConsumer", self._app.consumer)
+            if self._is_closed or chunk.assignment != consumer.assignment_number:
+                _log.debug("chunk_dropped", agent=self._agent.name, records=len(chunk.records))
+                continue
+            await self._agent.handle(_delivery(consumer, chunk))
+
+
+def _delivery(consumer: ChunkConsumer, chunk: Chunk) -> Delivery:
+    place = chunk.place
+    return Delivery(
+        place.topic,
+        place.partition,
+        chunk.records,
+        consumer.committed_offset(place),
+        lambda: consumer.acknowledge(chunk),
+        lambda offset: consumer.rewind(place, offset),
+    )

@@ -22,6 +22,7 @@ from streams.agent import Delivery
 from streams.settings import Settings
 from streams.store import Store, clickhouse_address, refuse_nothing
 from streams.topics import OUTBOX
+from streams.turns import Turns
 
 _log = structlog.get_logger()
 _FIRST_PAUSE_S: Final = 1.0
@@ -49,7 +50,7 @@ class AlertsAgent:
         self._router = AlertRouter(self._routing)
         self._channels: dict[str, Channel] = {}
         self._http = HttpSender()
-        self._settling = asyncio.Lock()
+        self._turns = Turns()
         self._waiting: list[AlertIntent] = []
         self._deliveries: list[tuple[Delivery, frozenset[str]]] = []
         self._pauses: dict[str, _Pause] = {}
@@ -64,33 +65,44 @@ class AlertsAgent:
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Nothing to prepare: the ledger is asked when it matters."""
 
-    async def revoked(self) -> None:
-        """Drop what waits; whoever gets the partitions reads it again."""
-        async with self._settling:
-            self._waiting.clear()
-            self._deliveries.clear()
-            self._has_room.set()
+    async def revoked(self, within_s: float) -> None:
+        """Finish the alert in hand and drop what waits; whoever gets the partitions reads it again."""
+        await self._end(within_s)
 
     async def handle(self, delivery: Delivery) -> None:
-        """Take intents, deliver what can be delivered now."""
+        """Take intents, deliver what can be delivered now; returns when there is room for more."""
         intents = list(_intents(delivery))
-        await self._has_room.wait()
-        async with self._settling:
+
+        async def settle() -> None:
             self._waiting += intents
             self._deliveries.append((delivery, frozenset(intent.friction_id for intent in intents)))
             await self._settle()
+
+        await self._turns.take(settle)
+        await self._has_room.wait()
 
     async def tick(self) -> None:
         """Try again what waits for its channel."""
         now = time.monotonic()
         if self._waiting and any(0 < pause.until <= now for pause in self._pauses.values()):
-            async with self._settling:
-                await self._settle()
+            await self._turns.take(self._settle)
 
-    async def stop(self) -> None:
-        """Close connections; what waits is read again after the start."""
+    async def finish(self, within_s: float) -> None:
+        """Finish the alert in hand; what waits is read again after the next start."""
+        await self._end(within_s)
+
+    async def close(self) -> None:
+        """Close connections."""
         await self._http.__aexit__(None, None, None)
         await self._store.close()
+
+    async def _end(self, within_s: float) -> None:
+        if not await self._turns.end(within_s):
+            self._store.interrupt()
+        self._waiting.clear()
+        self._deliveries.clear()
+        self._pauses.clear()
+        self._has_room.set()
 
     async def _settle(self) -> None:
         friction_ids = {intent.friction_id for intent in self._waiting}
@@ -103,6 +115,10 @@ class AlertsAgent:
         by_channel: dict[str, list[DueAlert]] = {}
         for alert in decided.due:
             by_channel.setdefault(alert.channel, []).append(alert)
+        self._pauses = {
+            **{channel: pause for channel, pause in self._pauses.items() if pause.until > time.monotonic()},
+            **{channel: self._pauses.get(channel) or _Pause() for channel in by_channel},
+        }
         left = await asyncio.gather(*(self._deliver(channel, due) for channel, due in by_channel.items()))
         unsettled = {alert.intent.friction_id for alerts in left for alert in alerts}
         self._waiting = [intent for intent in self._waiting if intent.friction_id in unsettled]
@@ -111,14 +127,16 @@ class AlertsAgent:
         else:
             self._has_room.set()
         while self._deliveries and not self._deliveries[0][1] & unsettled:
-            await self._deliveries.pop(0)[0].acknowledge()
+            self._deliveries.pop(0)[0].acknowledge()
 
     async def _deliver(self, channel: str, due: Sequence[DueAlert]) -> Sequence[DueAlert]:
         """Deliver to one channel in order; returns what has to wait."""
-        pause = self._pauses.setdefault(channel, _Pause())
+        pause = self._pauses[channel]
         if pause.until > time.monotonic():
             return due
         for index, alert in enumerate(due):
+            if self._turns.is_ending:
+                return due[index:]
             pause.attempts += 1
             outcome = await deliver(self._channels[channel], alert.intent, self._http)
             entry = entry_for(alert, outcome)

@@ -1,18 +1,25 @@
 """The only module that builds Faust apps. One app per agent: each is a consumer group of its own."""
 
 import ssl
-import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
-from faust.types import EventT, TopicT
+from faust.types import TopicT
 from yarl import URL
 
 from streams.settings import KafkaSettings, Settings
 from streams.transport import Chunk, ChunkTransport
 
-ChunkEvent = EventT[Chunk]
+
+def rebalance_timeout_s(kafka: KafkaSettings) -> float:
+    """How long a rebalance waits for a worker that has something to finish."""
+    return max(kafka.session_timeout_s, 10.0)
+
+
+def revocation_limit_s(kafka: KafkaSettings) -> float:
+    """How long a worker may take to finish before its partitions go: a fifth of what the others wait at most."""
+    return 0.2 * rebalance_timeout_s(kafka)
 
 
 class ChunkSchema(faust.Schema[None, Chunk]):
@@ -25,6 +32,13 @@ class ChunkSchema(faust.Schema[None, Chunk]):
     def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:  # noqa: ARG002
         """The records."""
         return message.value
+
+
+class _FolderlessApp(faust.App):
+    """Without tables Faust keeps nothing in its data folder, so none is made."""
+
+    def _create_directories(self) -> None:
+        pass
 
 
 def faust_credentials(kafka: KafkaSettings) -> Any:
@@ -45,13 +59,13 @@ def faust_credentials(kafka: KafkaSettings) -> Any:
 def build_app(settings: Settings, agent: str) -> faust.App:
     """Faust app of one agent, with every default that could surprise set by hand."""
     timeout = settings.kafka.session_timeout_s
-    app = faust.App(
+    app = _FolderlessApp(
         f"{settings.group_prefix}-{agent}",
         broker=[URL(f"kafka://{server}") for server in settings.kafka.servers],
         broker_credentials=faust_credentials(settings.kafka),
         broker_session_timeout=timeout,
         broker_heartbeat_interval=timeout / 4,
-        broker_rebalance_timeout=max(timeout, 10.0),
+        broker_rebalance_timeout=rebalance_timeout_s(settings.kafka),
         broker_commit_interval=0.2,
         broker_max_poll_records=5000,
         consumer_auto_offset_reset="earliest",
@@ -63,7 +77,6 @@ def build_app(settings: Settings, agent: str) -> faust.App:
         producer_threaded=False,
         producer_acks=-1,
         store="memory://",
-        datadir=tempfile.gettempdir(),  # Faust insists on a folder; without tables nothing is kept in it
         web_enabled=False,
         worker_redirect_stdouts=False,
         autodiscover=False,

@@ -6,9 +6,9 @@ the records in offset order. No step needs a rollback: whatever a crash leaves b
 with the same versions. Knows neither Faust nor Kafka.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import methodcaller
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -39,6 +39,8 @@ from streams.store import refuse_nothing
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
+#: Persons woken in one flush, by partition: after a long pause deadlines of very many have passed at once.
+_MOST_DUE: Final = 5_000
 
 
 class StorePort(Protocol):
@@ -74,7 +76,7 @@ class Batch(NamedTuple):
     admitted: Sequence[Admitted]
     dead_letters: Sequence[DeadLetter]
     ticks: Sequence[tuple[int, Tick]]
-    acknowledge: Callable[[], Awaitable[None]]
+    acknowledge: Callable[[], None]
 
 
 class LogName(NamedTuple):
@@ -122,16 +124,19 @@ class Coordinator:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits for a flush."""
-        return not self._batches
+        """Whether nothing waits for a flush: no records, and nobody whose deadline has passed."""
+        return not self._batches and not self._owner.has_due(self._reached)
 
     @property
     def rows(self) -> int:
         """Touchpoints that wait for a flush."""
         return len(self._touchpoints)
 
-    async def assign(self, partitions: Iterable[int]) -> None:
-        """Own these partitions and no others, from where their checkpoints stand."""
+    async def assign(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Own these partitions and no others, from where their checkpoints stand.
+
+        Returns, by partition, the offset before which everything is durable.
+        """
         self.revoke()
         checkpoints = {
             checkpoint.partition: checkpoint
@@ -144,6 +149,7 @@ class Coordinator:
             self._ticked_to[partition] = checkpoint.next_offset if checkpoint else 0
             state = checkpoint.watermark_state if checkpoint else ""
             self._watermarks[partition] = Watermark.restore(state.encode()) if state else Watermark()
+        return dict(self._ticked_to)
 
     def revoke(self) -> None:
         """Own nothing; what was not acknowledged is read again by whoever comes next."""
@@ -155,10 +161,15 @@ class Coordinator:
         self._dead_letters.clear()
 
     async def take(self, batch: Batch) -> None:
-        """Union a batch into its persons; nothing is acknowledged before the next flush."""
+        """Union a batch into its persons; nothing is acknowledged before the next flush.
+
+        Raises:
+            RuntimeError: the partition is not assigned. Left out, the batch would be lost at the next acknowledgement.
+
+        """
         watermark = self._watermarks.get(batch.partition)
         if watermark is None:
-            return
+            raise RuntimeError(f"records of partition {batch.partition}, which is not assigned")
         owners = {admitted.applied.identity_hash for admitted in batch.admitted}
         tenants = {admitted.applied.identity_hash: admitted.applied.touchpoint.tenant for admitted in batch.admitted}
         await self._load(batch.partition, {key: tenants[key] for key in self._owner.missing(owners)})
@@ -180,22 +191,25 @@ class Coordinator:
                 self._ticked_to[batch.partition] = offset + 1
         self.counts.dead += len(batch.dead_letters)
         self._dead_letters += batch.dead_letters
-        self._batches.append(batch)
+        self._batches.append(batch._replace(admitted=(), dead_letters=(), ticks=()))
 
     async def flush(self) -> None:
         """Make everything taken so far durable, then acknowledge it."""
         if self.is_idle:
             return
-        watermarks = {partition: watermark.value for partition, watermark in self._watermarks.items()}
-        for partition, persons in self._owner.due(watermarks).items():
+        watermarks = self._reached
+        for partition, persons in self._owner.due(watermarks, _MOST_DUE).items():
             missing = self._owner.missing(persons)
             await self._load(partition, {key: persons[key] for key in missing})
             self._owner.wake(persons)
 
         changes = self._owner.freeze(watermarks)
         prefix = self._token_prefix()
+        refused = await self._insert_touchpoints(prefix)
+        if refused:
+            await self._take_back(refused)
+            changes = self._owner.freeze(watermarks)
         facts = _Facts(changes)
-        await self._insert_touchpoints(prefix)
         await self._insert(facts.frictions(prefix))
         intents = intents_for(changes, watermarks, self._alert_max_age_ms)
         await self._outbox.send(intents, self._dead_letters)
@@ -204,12 +218,16 @@ class Coordinator:
         await self._insert(checkpoint_block(self._checkpoints(watermarks), token_prefix=prefix))
 
         for batch in self._batches:
-            await batch.acknowledge()
+            batch.acknowledge()
         self._owner.published(changes)
         _log.debug("flushed", touchpoints=len(self._touchpoints), persons=len(changes), intents=len(intents))
         self._batches.clear()
         self._touchpoints.clear()
         self._dead_letters.clear()
+
+    @property
+    def _reached(self) -> dict[int, int | None]:
+        return {partition: watermark.value for partition, watermark in self._watermarks.items()}
 
     async def _load(self, partition: int, tenants: Mapping[str, str]) -> None:
         if not tenants:
@@ -224,24 +242,22 @@ class Coordinator:
     async def _insert(self, block: PreparedBlock) -> None:
         refuse_nothing(block.table, await self._store.insert(block))
 
-    async def _insert_touchpoints(self, prefix: str) -> None:
+    async def _insert_touchpoints(self, prefix: str) -> list[Admitted]:
+        """Write the touchpoints; returns those that can never be written."""
         ordered = sorted(self._touchpoints, key=lambda admitted: _story_order(admitted.applied))
         block = touchpoint_block([admitted.applied for admitted in ordered], token_prefix=prefix)
-        for refused in await self._store.insert(block):
-            admitted = ordered[refused.index]
-            origin = admitted.applied
-            self._dead_letters.append(
-                DeadLetter(
-                    stage="write",
-                    reason="not_writable",
-                    field=None,
-                    detail=refused.reason,
-                    raw=admitted.raw,
-                    key=admitted.key,
-                    position=Position(origin.origin_topic, origin.origin_partition, origin.origin_offset),
-                    timestamp=origin.ingestion_time,
-                )
-            )
+        refused = await self._store.insert(block)
+        self._dead_letters += [_not_writable(ordered[row.index], row.reason) for row in refused]
+        self.counts.applied -= len(refused)
+        self.counts.dead += len(refused)
+        return [ordered[row.index] for row in refused]
+
+    async def _take_back(self, refused: Iterable[Admitted]) -> None:
+        """Read their persons again: what is published must follow from what the store holds."""
+        persons = {admitted.applied.identity_hash for admitted in refused}
+        for partition, tenants in self._owner.forget(persons).items():
+            await self._load(partition, tenants)
+            self._owner.wake(tenants)
 
     def _token_prefix(self) -> str:
         ranges: dict[int, int] = {}
@@ -267,6 +283,20 @@ class Coordinator:
             )
             for partition, next_offset in sorted(reached.items())
         ]
+
+
+def _not_writable(admitted: Admitted, reason: str) -> DeadLetter:
+    origin = admitted.applied
+    return DeadLetter(
+        stage="write",
+        reason="not_writable",
+        field=None,
+        detail=reason,
+        raw=admitted.raw,
+        key=admitted.key,
+        position=Position(origin.origin_topic, origin.origin_partition, origin.origin_offset),
+        timestamp=origin.ingestion_time,
+    )
 
 
 def _story_order(applied: AppliedTouchpoint) -> tuple[str, str, int, str, str]:

@@ -5,20 +5,25 @@ import hmac
 import time
 from collections.abc import Mapping
 
+import structlog
+
 from schemas.log import DeadLetter, Position
 from sinks.clickhouse.records import DeadLetterRecord
 from sinks.clickhouse.rows import dead_letter_block
 from streams.agent import Delivery
 from streams.settings import Settings
-from streams.store import Store, clickhouse_address, refuse_nothing
+from streams.store import Store, clickhouse_address
 from streams.topics import DEAD
 from streams.transport import Record
+from streams.turns import Turns
 from streams.version import CODE_VERSION
+
+_log = structlog.get_logger()
 
 
 def read_dead_letter(record: Record) -> tuple[DeadLetter, Mapping[str, str]]:
     """Dead letter from a record of the dead-letter topic, and its headers as text."""
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     position = Position(headers.get("topic", ""), _number(headers.get("partition")), _number(headers.get("offset")))
     letter = DeadLetter(
         stage=headers.get("stage", "unknown"),
@@ -49,6 +54,7 @@ class DeadLettersAgent:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store = Store(clickhouse_address(settings.clickhouse))
+        self._turns = Turns()
         self._pepper = b""
 
     async def start(self) -> None:
@@ -58,17 +64,25 @@ class DeadLettersAgent:
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Nothing to prepare."""
 
-    async def revoked(self) -> None:
-        """Nothing is held between chunks."""
+    async def revoked(self, within_s: float) -> None:
+        """Finish what is being written, or leave it to the next owner."""
+        await self._end(within_s)
 
     async def handle(self, delivery: Delivery) -> None:
         """Note the dead letters; a repeated one is the same row."""
-        block = dead_letter_block(
-            [self._record(record) for record in delivery.records],
-            token_prefix=f"{DEAD}:{delivery.partition}:{delivery.next_offset}",
-        )
-        refuse_nothing(block.table, await self._store.insert(block))
-        await delivery.acknowledge()
+
+        async def note() -> None:
+            block = dead_letter_block(
+                [self._record(record) for record in delivery.records],
+                token_prefix=f"{DEAD}:{delivery.partition}:{delivery.next_offset}",
+            )
+            for refused in await self._store.insert(block):
+                # Only a foreign record has headers that no table takes. It stays in the topic.
+                offset = delivery.records[refused.index].offset
+                _log.error("dead_letter_not_noted", offset=offset, reason=refused.reason)
+            delivery.acknowledge()
+
+        await self._turns.take(note)
 
     def _record(self, record: Record) -> DeadLetterRecord:
         letter, headers = read_dead_letter(record)
@@ -85,6 +99,14 @@ class DeadLettersAgent:
     async def tick(self) -> None:
         """Nothing is due by the clock."""
 
-    async def stop(self) -> None:
+    async def finish(self, within_s: float) -> None:
+        """Finish what is being written."""
+        await self._end(within_s)
+
+    async def close(self) -> None:
         """Close the connection."""
         await self._store.close()
+
+    async def _end(self, within_s: float) -> None:
+        if not await self._turns.end(within_s):
+            self._store.interrupt()

@@ -6,6 +6,8 @@ from typing import Final
 from schemas.log import DeadLetter, Position
 
 Headers = list[tuple[str, bytes]]
+#: Headers as they are read: foreign producers may send names without a value.
+ReadHeaders = Iterable[tuple[str, bytes | None]]
 
 _ORIGIN: Final = "origin"
 _TICK: Final = "tick"
@@ -17,17 +19,17 @@ def origin_headers(position: Position) -> Headers:
     return [(_ORIGIN, f"{position.partition}:{position.offset}".encode())]
 
 
-def origin_of(headers: Iterable[tuple[str, bytes]], topic: str, fallback: Position) -> Position:
+def origin_of(headers: ReadHeaders, topic: str, fallback: Position) -> Position:
     """Place in the raw `topic` that a forwarded record names; `fallback` when it names none."""
     for name, value in headers:
-        if name == _ORIGIN:
+        if name == _ORIGIN and value is not None:
             partition, colon, offset = value.partition(b":")
             if colon and partition.isdigit() and offset.isdigit():
                 return Position(topic, int(partition), int(offset))
     return fallback
 
 
-def is_tick(headers: Iterable[tuple[str, bytes]]) -> bool:
+def is_tick(headers: ReadHeaders) -> bool:
     """Whether a record of the keyed topic is a tick."""
     return any(name == _TICK for name, _ in headers)
 

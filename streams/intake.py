@@ -123,8 +123,9 @@ class Intake:
     def _note(self, partition: int, newest: int | None) -> None:
         now = self._now_ms()
         clock = self._clocks.setdefault(partition, _SourceClock(last_record=now, told=now))
-        clock.last_record = now
         if newest is not None:
+            # Records that tell no time leave the partition quiet: a producer of garbage must not hold time back.
+            clock.last_record = now
             watermark = newest - self._allowed_lateness_ms
             if clock.watermark is None or watermark > clock.watermark:
                 clock.watermark = watermark
@@ -140,7 +141,9 @@ class Intake:
                 clock.is_news = False
                 clock.told = now
             elif now - clock.last_record >= self._quiet_after_ms and now - clock.told >= self._quiet_after_ms:
-                sources.append(SourceProgress(partition, None, int(now - clock.told)))
+                # A process that was paused saw no quiet meanwhile; somebody else may have told the time.
+                quiet_ms = min(now - clock.told, 2 * self._quiet_after_ms)
+                sources.append(SourceProgress(partition, None, int(quiet_ms)))
                 clock.told = now
         if not sources:
             return []

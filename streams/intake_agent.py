@@ -10,6 +10,7 @@ from streams.broker import ReliableProducer
 from streams.intake import Intake
 from streams.settings import Settings
 from streams.topics import KEYED, TOUCHPOINTS, incarnations, partition_count
+from streams.turns import Turns
 
 _TICK_EVERY_S: Final = 0.5
 
@@ -25,7 +26,7 @@ class IntakeAgent:
         self._producer = ReliableProducer(settings.kafka)
         self._intake: Intake | None = None
         # Ticks must not overtake the touchpoints they speak of.
-        self._sending = asyncio.Lock()
+        self._turns = Turns()
         self._ticked_at = 0.0
 
     async def start(self) -> None:
@@ -49,16 +50,18 @@ class IntakeAgent:
         """Keep clocks for these partitions."""
         self.intake.assign(partitions)
 
-    async def revoked(self) -> None:
-        """Nothing is held between chunks."""
+    async def revoked(self, within_s: float) -> None:
+        """Tell the time a last time; the next owner knows nothing of it."""
+        await self._turns.end(within_s, self._tell_time)
 
     async def handle(self, delivery: Delivery) -> None:
         """Forward the records; acknowledge once the broker has all of them."""
-        async with self._sending:
-            records = self.intake.forward(delivery.records)
-            # In the same breath: who waits until everything is in the tables also waits for what time then decides.
-            await self._producer.send(records + self.intake.ticks())
-            await delivery.acknowledge()
+
+        async def forward() -> None:
+            await self._producer.send(self.intake.forward(delivery.records))
+            delivery.acknowledge()
+
+        await self._turns.take(forward)
 
     async def tick(self) -> None:
         """Tell the owners how far event time has come."""
@@ -66,9 +69,15 @@ class IntakeAgent:
         if now - self._ticked_at < _TICK_EVERY_S:
             return
         self._ticked_at = now
-        async with self._sending:
-            await self._producer.send(self.intake.ticks())
+        await self._turns.take(self._tell_time)
 
-    async def stop(self) -> None:
+    async def finish(self, within_s: float) -> None:
+        """Finish sending what is in hand, and tell the time."""
+        await self._turns.end(within_s, self._tell_time)
+
+    async def close(self) -> None:
         """Close the connection."""
         await self._producer.stop()
+
+    async def _tell_time(self) -> None:
+        await self._producer.send(self.intake.ticks())

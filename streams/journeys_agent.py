@@ -22,6 +22,7 @@ from streams.owner import Owner
 from streams.settings import Settings
 from streams.store import Store, clickhouse_address
 from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations
+from streams.turns import Turns
 
 _log = structlog.get_logger()
 _MINUTE_MS = 60_000
@@ -50,7 +51,10 @@ class JourneysAgent:
         self._admission = AdmissionSettings(blocked=settings.blocked_identities)
         self._coordinator: Coordinator | None = None
         self._pepper = b""
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
+        self._to_assign: frozenset[int] | None = None
+        #: Partition to the offset before which the tables hold everything, until the first records show it is enough.
+        self._durable: dict[int, int] = {}
         self._oldest: float | None = None
 
     async def start(self) -> None:
@@ -74,44 +78,59 @@ class JourneysAgent:
         return self._coordinator
 
     async def assigned(self, partitions: frozenset[int]) -> None:
-        """Own these partitions."""
-        async with self._turn:
-            await self.coordinator.assign(sorted(partitions))
+        """Own these partitions. What the store knows of them is read with their first records: it may be away."""
+        self._to_assign = partitions
 
-    async def revoked(self) -> None:
-        """Own nothing; what is not acknowledged is replayed by the next owner."""
-        async with self._turn:
-            self.coordinator.revoke()
-            self._oldest = None
+    async def revoked(self, within_s: float) -> None:
+        """Flush if there is time, then own nothing; what is not acknowledged is replayed by the next owner."""
+        await self._end(within_s)
 
     async def handle(self, delivery: Delivery) -> None:
         """Take a chunk; flush when enough is collected."""
-        batch = self._batch(delivery)
-        async with self._turn:
-            await self.coordinator.take(batch)
-            if self._oldest is None:
-                self._oldest = time.monotonic()
-            if self.coordinator.rows >= self._settings.flush.max_rows:
-                await self._flush()
+        await self._turns.take(lambda: self._take(delivery))
 
     async def tick(self) -> None:
         """Flush what has waited long enough."""
         if self._oldest is not None and time.monotonic() - self._oldest >= self._settings.flush.max_age_s:
-            async with self._turn:
-                await self._flush()
+            await self._turns.take(self._flush)
 
-    async def stop(self) -> None:
-        """Flush, then close connections."""
-        async with self._turn:
-            await self._flush()
+    async def finish(self, within_s: float) -> None:
+        """Flush a last time."""
+        await self._end(within_s)
         counts = self.coordinator.counts
         _log.info("records", applied=counts.applied, duplicate=counts.duplicate, dead=counts.dead, late=counts.late)
+
+    async def close(self) -> None:
+        """Close connections."""
         await self._producer.stop()
         await self._store.close()
 
+    async def _end(self, within_s: float) -> None:
+        if not await self._turns.end(within_s, self._flush):
+            self._store.interrupt()
+        self.coordinator.revoke()
+        self._to_assign = self._oldest = None
+        self._durable.clear()
+
+    async def _take(self, delivery: Delivery) -> None:
+        if self._to_assign is not None:
+            self._durable = await self.coordinator.assign(sorted(self._to_assign))
+            self._to_assign = None
+        durable = self._durable.pop(delivery.partition, None)
+        if durable is not None and delivery.committed is not None and durable < delivery.committed:
+            # The tables were lost or set back to a backup. The log still has what they miss.
+            _log.warning("tables_behind_log", partition=delivery.partition, tables=durable, log=delivery.committed)
+            delivery.rewind(durable)
+            return
+        await self.coordinator.take(self._batch(delivery))
+        if self._oldest is None:
+            self._oldest = time.monotonic()
+        if self.coordinator.rows >= self._settings.flush.max_rows:
+            await self._flush()
+
     async def _flush(self) -> None:
         await self.coordinator.flush()
-        self._oldest = None
+        self._oldest = None if self.coordinator.is_idle else time.monotonic()
 
     def _batch(self, delivery: Delivery) -> Batch:
         admitted: list[Admitted] = []

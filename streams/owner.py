@@ -4,9 +4,8 @@ No I/O and no clock in here: what is missing is asked for, what has to be writte
 published only when the shell says that it is durable.
 """
 
-import heapq
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from processors.diff import NOTHING_PUBLISHED, FactKind, Judgement, Published, Retraction, diff, published_after
@@ -15,6 +14,7 @@ from processors.person import PersonState, StepResult, judge, restore, step
 from processors.settings import CoreSettings
 from schemas.outputs import Fact
 from schemas.touchpoint import AppliedTouchpoint
+from streams.deadlines import Deadlines
 
 
 class Cold(NamedTuple):
@@ -36,13 +36,12 @@ class PersonChanges(NamedTuple):
 
 
 class _Held:
-    __slots__ = ("partition", "published", "state", "wake_at")
+    __slots__ = ("partition", "published", "state")
 
     def __init__(self, partition: int, state: PersonState, published: Published) -> None:
         self.partition = partition
         self.state = state
         self.published = published
-        self.wake_at: int | None = None
 
 
 class Owner:
@@ -54,16 +53,14 @@ class Owner:
         self._max_persons = max_persons
         self._persons: OrderedDict[str, _Held] = OrderedDict()
         self._dirty: dict[str, None] = {}
-        self._deadlines: dict[int, list[tuple[int, str, str]]] = {}
+        self._deadlines: dict[int, Deadlines] = {}
 
     def __len__(self) -> int:
         return len(self._persons)
 
     def assign(self, partition: int, deadlines: Iterable[tuple[int, str, str]]) -> None:
         """Own a partition from now on; `deadlines` are (event time, tenant, person_key) that are still open."""
-        heap = list(deadlines)
-        heapq.heapify(heap)
-        self._deadlines[partition] = heap
+        self._deadlines[partition] = Deadlines(deadlines)
 
     def drop_all(self) -> None:
         """Own nothing any more, and forget everything."""
@@ -103,17 +100,21 @@ class Owner:
         held = self._persons.get(applied.identity_hash)
         return held is not None and held.state.holds(applied)
 
-    def due(self, watermarks: Mapping[int, int | None]) -> dict[int, dict[str, str]]:
+    def has_due(self, watermarks: Mapping[int, int | None]) -> bool:
+        """Whether somebody has a deadline that the watermark has reached."""
+        return any(deadlines.has_due(watermark) for _, deadlines, watermark in self._told(watermarks))
+
+    def due(self, watermarks: Mapping[int, int | None], at_most: int) -> dict[int, dict[str, str]]:
         """Persons with a deadline that the watermark has reached: partition to person_key to tenant.
 
-        They count as marked: load those that are `missing`, then call `wake`.
+        At most so many per partition; the others stay due. They count as marked: load those that are `missing`, then
+        call `wake`.
         """
         found: dict[int, dict[str, str]] = {}
-        for partition, heap in self._deadlines.items():
-            watermark = watermarks.get(partition)
-            while heap and watermark is not None and heap[0][0] <= watermark:
-                _, tenant, key = heapq.heappop(heap)
-                found.setdefault(partition, {})[key] = tenant
+        for partition, deadlines, watermark in self._told(watermarks):
+            taken = deadlines.take_due(watermark, at_most)
+            if taken:
+                found[partition] = {due.person_key: due.tenant for due in taken}
         return found
 
     def wake(self, person_keys: Iterable[str]) -> None:
@@ -122,13 +123,21 @@ class Owner:
             if key in self._persons:
                 self._dirty[key] = None
 
+    def forget(self, person_keys: Iterable[str]) -> dict[int, dict[str, str]]:
+        """Drop persons from memory as if never seen: partition to person_key to tenant of those who were there."""
+        dropped: dict[int, dict[str, str]] = {}
+        for key in person_keys:
+            self._dirty.pop(key, None)
+            held = self._persons.pop(key, None)
+            if held is not None:
+                dropped.setdefault(held.partition, {})[key] = held.state.tenant
+        return dropped
+
     def freeze(self, watermarks: Mapping[int, int | None]) -> list[PersonChanges]:
         """Judge everybody who may have changed; what differs from the store, sorted by partition and person."""
         changes = []
         for key in self._dirty:
             held = self._persons[key]
-            if not len(held.state):
-                continue
             watermark = watermarks.get(held.partition)
             judgement = judge(held.state, self._rules, watermark if watermark is not None else 0, self._settings)
             upserts, retractions = diff(held.published, judgement)
@@ -145,12 +154,16 @@ class Owner:
                 continue
             held.published = published_after(change.judgement)
             self._dirty.pop(key, None)
-            wake_at = change.judgement.wake_at
-            if wake_at is not None and wake_at != held.wake_at and held.partition in self._deadlines:
-                heapq.heappush(self._deadlines[held.partition], (wake_at, held.state.tenant, key))
-            held.wake_at = wake_at
+            self._deadlines[held.partition].set(held.state.tenant, key, change.judgement.wake_at)
         while len(self._persons) > self._max_persons:
             key, held = next(iter(self._persons.items()))
             if key in self._dirty:
                 break
             del self._persons[key]
+
+    def _told(self, watermarks: Mapping[int, int | None]) -> Iterator[tuple[int, Deadlines, int]]:
+        """Partitions whose time is known: number, deadlines, watermark."""
+        for partition, deadlines in self._deadlines.items():
+            watermark = watermarks.get(partition)
+            if watermark is not None:
+                yield partition, deadlines, watermark

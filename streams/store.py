@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import stamina
 import structlog
@@ -17,6 +17,7 @@ from streams.settings import ClickHouseSettings
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
+_CLOSE_WITHIN_S: Final = 2.0
 
 
 def clickhouse_address(settings: ClickHouseSettings) -> ClickHouseAddress:
@@ -57,12 +58,17 @@ class Store:
         """Answer of a question to the reader."""
         return await self._patiently(question, self._reader)
 
+    def interrupt(self) -> None:
+        """Let the thread leave what nobody waits for any more; a server that is silent would hold it for a minute."""
+        self._writer.interrupt()
+        self._reader.interrupt()
+
     async def close(self) -> None:
-        """Close both connections and end the thread."""
+        """Close both connections and end the thread, at once when it is idle, else when it gets an answer."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._writer.close)
-        await loop.run_in_executor(self._thread, self._reader.close)
-        self._thread.shutdown()
+        closing = [loop.run_in_executor(self._thread, close) for close in (self._writer.close, self._reader.close)]
+        await asyncio.wait(closing, timeout=_CLOSE_WITHIN_S)
+        self._thread.shutdown(wait=False)
 
     async def _patiently(self, work: Callable[..., _T], *arguments: object) -> _T:
         loop = asyncio.get_running_loop()

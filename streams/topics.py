@@ -15,6 +15,8 @@ DEAD: Final = "touchpoints.dead"
 OUTBOX: Final = "alerts.outbox"
 
 _DAY_MS: Final = 86_400_000
+#: Twice Kafka's default limit, which the raw topic has.
+_LARGEST_FORWARDED: Final = 2_097_152
 _KNOWN_WITHIN_MS: Final = 30_000
 
 
@@ -34,13 +36,15 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     """Every topic of the pipeline.
 
     The raw topic takes the broker's time, which clocks are corrected by; the keyed topic keeps the raw record's time.
-    Dead letters stay for 90 days, so that there is time to mend a producer and replay.
+    Dead letters stay for 90 days, so that there is time to mend a producer and replay. What follows the raw topic takes
+    larger records: the same bytes with more headers must fit, or one record as large as allowed would stop everything.
     """
+    room = {"max.message.bytes": str(_LARGEST_FORWARDED)}
     log_time = {"message.timestamp.type": "LogAppendTime"}
     return (
         TopicSpec(TOUCHPOINTS, settings.partitions, {"retention.ms": str(30 * _DAY_MS), **log_time}),
-        TopicSpec(KEYED, settings.partitions, {"retention.ms": str(30 * _DAY_MS)}),
-        TopicSpec(DEAD, 1, {"retention.ms": str(90 * _DAY_MS)}),
+        TopicSpec(KEYED, settings.partitions, {"retention.ms": str(30 * _DAY_MS), **room}),
+        TopicSpec(DEAD, 1, {"retention.ms": str(90 * _DAY_MS), **room}),
         TopicSpec(OUTBOX, 1, {"retention.ms": str(7 * _DAY_MS)}),
     )
 

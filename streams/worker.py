@@ -5,19 +5,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import faust
 import structlog
-from kafka.errors import KafkaError
 
 from streams import app as faust_app
-from streams.agent import Agent, feed
+from streams.agent import Agent, Feed
 from streams.settings import Settings
 
 _log = structlog.get_logger()
 _TICK_S: Final = 0.1
+#: How long agents may take for their last flush; what is not done by then is replayed.
+_FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
 _STOP_WITHIN_S: Final = 25.0
 
@@ -28,13 +29,33 @@ class _Run:
     def __init__(self, settings: Settings, agent: Agent, fail: Callable[[BaseException], None]) -> None:
         self.agent = agent
         self._fail = fail
+        self._revocation_limit_s = faust_app.revocation_limit_s(settings.kafka)
+        self._is_ending = False
         self.app = faust_app.build_app(settings, agent.name)
-        faust_app.register_agent(self.app, faust_app.chunk_topic(self.app, agent.topic), self._feed)
+        self._feed = Feed(self.app, agent)
+        faust_app.register_agent(self.app, faust_app.chunk_topic(self.app, agent.topic), self._read)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
 
-    async def _feed(self, stream: Any) -> None:
-        await self._guarded(feed(self.app, stream, self.agent))
+    async def tick(self) -> None:
+        """Tick the agent until the end, which does not interrupt a tick."""
+        while not self._is_ending:
+            await self._guarded(self.agent.tick())
+            await asyncio.sleep(_TICK_S)
+
+    def end_reading(self) -> None:
+        """Give the agent nothing more to do."""
+        self._is_ending = True
+        self._feed.close()
+
+    async def finish(self) -> None:
+        """Have the agent finish what it has in hand."""
+        await self._guarded(self.agent.finish(_FINISH_WITHIN_S))
+
+    async def _read(self, stream: Any) -> None:
+        await self._guarded(self._feed.run(stream))
+        # Faust would start an agent that ends anew.
+        await asyncio.get_running_loop().create_future()
 
     async def _assigned(self, *arguments: Any, **_: Any) -> None:
         _, assigned = arguments
@@ -43,26 +64,22 @@ class _Run:
         await self._guarded(self.agent.assigned(partitions))
 
     async def _revoked(self, *_arguments: Any, **_: Any) -> None:
-        await self._guarded(self.agent.revoked())
+        await self._guarded(self.agent.revoked(self._revocation_limit_s))
 
-    async def tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            await self._guarded(self.agent.tick())
-
-    async def _guarded(self, work: Any) -> None:
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """Do the work; an exception ends the worker. It is not raised: Faust would go on, or acknowledge."""
         try:
             await work
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the process
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
+            self.end_reading()
             self._fail(error)
-            # Whoever called would acknowledge or restart; the process is ending, nothing more may happen here.
-            await asyncio.get_running_loop().create_future()
 
 
 async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None]) -> int:
-    """Run agents until SIGTERM or SIGINT; exit code 0 after a clean stop, 1 when something could not go on."""
+    """Run agents until SIGTERM or SIGINT; exit code 0 after a clean stop, 1 when something could not go on.
+
+    Raises what an agent raises when it starts: then nothing was read yet.
+    """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     failures: list[BaseException] = []
@@ -76,28 +93,52 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     runs = [_Run(settings, agent, fail) for agent in agents]
-    tasks: list[asyncio.Task[None]] = []
+    ticks: list[asyncio.Task[None]] = []
+    watches: list[asyncio.Task[None]] = []
     try:
         for run in runs:
             await run.agent.start()
-        # Every app waits for its group to come together; they do so at the same time.
-        await asyncio.gather(*(run.app.start() for run in runs))
+        if await _started(runs, stopping, fail):
+            ticks = [asyncio.create_task(run.tick()) for run in runs]
+            watches = [asyncio.create_task(_watch(run.app, stopping, fail)) for run in runs]
+            _log.info("worker_ready", agents=[agent.name for agent in agents])
+            on_ready()
+            await stopping.wait()
+        _end_process_if_stopping_hangs()
         for run in runs:
-            tasks += [asyncio.create_task(run.tick()), asyncio.create_task(_watch(run.app, stopping, fail))]
-        _log.info("worker_ready", agents=[agent.name for agent in agents])
-        on_ready()
-        await stopping.wait()
-    except KafkaError as error:
-        fail(error)
-    _end_process_if_stopping_hangs()
-    for task in tasks:
-        task.cancel()
-    for run in runs:
+            run.end_reading()
         if not failures:
-            await run.agent.stop()
-        await run.app.stop()
+            await asyncio.gather(*ticks, *(run.finish() for run in runs))
+        for task in (*ticks, *watches):
+            task.cancel()
+        for run in runs:
+            await run.app.stop()
+    finally:
+        for run in runs:
+            await run.agent.close()
     _log.info("worker_stopped", clean=not failures)
     return 1 if failures else 0
+
+
+async def _started(runs: Sequence[_Run], stopping: asyncio.Event, fail: Callable[[BaseException], None]) -> bool:
+    """Start the apps; False when one of them failed, or the worker was told to stop before they were ready."""
+
+    async def start() -> None:
+        # Every app waits for its group to come together; they do so at the same time.
+        await asyncio.gather(*(run.app.start() for run in runs))
+
+    async def be_told() -> None:
+        await stopping.wait()
+
+    starting, told = asyncio.create_task(start()), asyncio.create_task(be_told())
+    await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait({starting})
+    elif (error := starting.exception()) is not None:
+        fail(error)
+    return not stopping.is_set()
 
 
 async def _watch(app: faust.App, stopping: asyncio.Event, fail: Callable[[BaseException], None]) -> None:

@@ -1,5 +1,8 @@
 """Connections to ClickHouse, with the timeouts and settings that every query of ours needs."""
 
+import socket
+from contextlib import suppress
+
 from clickhouse_driver import Client
 
 from sinks.clickhouse.address import ClickHouseAddress
@@ -38,3 +41,11 @@ def connect(address: ClickHouseAddress, *, database: str | None = None) -> Clien
         tcp_keepalive=True,
         settings=_SETTINGS,
     )
+
+
+def interrupt(client: Client) -> None:
+    """End the wait of another thread for a server's answer: its query fails as if the server had gone."""
+    waiting_on = client.connection.socket
+    if waiting_on is not None:
+        with suppress(OSError):
+            waiting_on.shutdown(socket.SHUT_RDWR)

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.connection import connect
+from sinks.clickhouse.connection import connect, interrupt
 from sinks.clickhouse.errors import ANSWER_ERRORS, understood
 from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS
@@ -128,6 +128,10 @@ class Reader:
             "topic = %(topic)s AND partition = %(partition)s AND offset = %(offset)s ORDER BY recorded_at DESC",
             {"topic": topic, "partition": partition, "offset": offset},
         )
+
+    def interrupt(self) -> None:
+        """Called from another thread: a question that waits for an answer raises `StoreUnavailable` at once."""
+        interrupt(self._client)
 
     def close(self) -> None:
         """Close the connection; a later question opens it again."""

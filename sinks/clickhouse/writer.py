@@ -3,7 +3,7 @@
 import msgspec
 
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.connection import connect
+from sinks.clickhouse.connection import connect, interrupt
 from sinks.clickhouse.errors import (
     ANSWER_ERRORS,
     VALUE_ERRORS,
@@ -87,6 +87,10 @@ class Writer:
         if refused and len(refused) == block.rows:
             self._stop_if_schema_differs(block.table)
         return tuple(refused)
+
+    def interrupt(self) -> None:
+        """Called from another thread: an insert that waits for an answer raises `StoreUnavailable` at once."""
+        interrupt(self._client)
 
     def close(self) -> None:
         """Close the connection; a later insert opens it again."""
