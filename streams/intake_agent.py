@@ -58,7 +58,9 @@ class IntakeAgent:
         """Forward the records; acknowledge once the broker has all of them."""
 
         async def forward() -> None:
-            await self._producer.send(self.intake.forward(delivery.records))
+            records = self.intake.forward(delivery.records)
+            # In the same breath: who waits until everything is in the tables also waits for what time then decides.
+            await self._producer.send(records + self.intake.ticks())
             delivery.acknowledge()
 
         await self._turns.take(forward)
