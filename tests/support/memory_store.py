@@ -1,0 +1,150 @@
+"""A store in memory that is no kinder than ClickHouse: rows are recorded as often as they come, blocks can be cut.
+
+What readers see is decided where ClickHouse decides it: of the rows with one key the highest version counts, of equal
+versions the one written last, and a row that is marked as deleted hides the key.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
+from sinks.clickhouse.reader import PublishedVersions, Reader
+from sinks.clickhouse.records import AlertRecord, Checkpoint, Deadline
+from sinks.clickhouse.rows import ADMISSION_FIELDS, PreparedBlock
+from sinks.clickhouse.tables import ALERTS, CHECKPOINTS, FACTS, TOUCHPOINTS, Table
+from sinks.clickhouse.writer import RefusedRow
+from tests.support.faults import Faults
+
+_T = TypeVar("_T")
+Row = dict[str, Any]
+_TABLES: dict[str, Table] = {
+    table.name: table for table in (TOUCHPOINTS, CHECKPOINTS, ALERTS, *(table for table, _ in FACTS.values()))
+}
+
+
+class MemoryStore:
+    """Implements the coordinator's store. `written` has every row of every insert, in order."""
+
+    def __init__(self, faults: Faults | None = None, refuses: Callable[[Row], bool] = lambda _: False) -> None:
+        self.written: dict[str, list[Row]] = {name: [] for name in _TABLES}
+        self.blocks: list[PreparedBlock] = []
+        self.faults = faults or Faults()
+        self._refuses = refuses
+
+    async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
+        if block.rows == 0:
+            return ()
+        rows = rows_of(block)
+        refused = [index for index, row in enumerate(rows) if block.table == "touchpoints" and self._refuses(row)]
+        kept = [row for index, row in enumerate(rows) if index not in refused]
+        self.blocks.append(block)
+        # A block that spans months is as many parts, and a server that dies between them has written some.
+        self.faults.around(f"insert {block.table}", kept, self.written[block.table].extend)
+        return tuple(RefusedRow(index, "TYPE_MISMATCH (53)") for index in refused)
+
+    def take(self, block: PreparedBlock) -> None:
+        """Write a block without faults."""
+        self.written[block.table] += rows_of(block) if block.rows else []
+
+    async def read(self, question: Callable[[Reader], _T]) -> _T:
+        return question(cast("Reader", _MemoryReader(self)))
+
+    def live(self, kind: str) -> dict[str, Row]:
+        """Rows of a kind of fact that analysts see, by id."""
+        table, id_column = FACTS[kind]
+        return {
+            key: row for key, row in _newest(self.written[table.name], (id_column,)).items() if not row["is_deleted"]
+        }
+
+    def facts(self) -> dict[str, dict[str, Row]]:
+        """Everything analysts see about people, but for versions, which tell how a row came about."""
+        return {kind: {key: {**row, "version": None} for key, row in self.live(kind).items()} for kind in FACTS}
+
+    def touchpoint_keys(self) -> set[TouchpointKey]:
+        """Keys of the base table."""
+        return {TouchpointKey(row["tenant"], row["source"], row["id"]) for row in self.written["touchpoints"]}
+
+
+class _MemoryReader:
+    """The questions that workers ask, with the answers of `sinks.clickhouse.reader.Reader`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._written = store.written
+        self._live = store.live
+
+    def load_touchpoints(self, identity_hashes: Iterable[str]) -> dict[str, list[AppliedTouchpoint]]:
+        found: dict[str, dict[tuple[str, str, str], AppliedTouchpoint]] = {hash_: {} for hash_ in identity_hashes}
+        for row in self._written["touchpoints"]:
+            applied = _applied(row)
+            copies = found.get(applied.identity_hash)
+            if copies is None:
+                continue
+            seen = copies.get(applied.key)
+            if seen is None or _place(applied) < _place(seen):
+                copies[applied.key] = applied
+        return {key: sorted(copies.values(), key=lambda applied: applied.order) for key, copies in found.items()}
+
+    def load_published(self, person_keys: Iterable[str]) -> PublishedVersions:
+        wanted = set(person_keys)
+        return {
+            person: {
+                kind: {id_: row["version"] for id_, row in self._live(kind).items() if row["person_key"] == person}
+                for kind in FACTS
+            }
+            for person in wanted
+        }
+
+    def load_deadlines(self, partition: int) -> list[Deadline]:
+        return sorted(
+            Deadline(row["next_deadline"], row["tenant"], row["person_key"])
+            for row in self._live("person").values()
+            if row["partition"] == partition and row["next_deadline"] is not None
+        )
+
+    def load_checkpoints(self, consumer_group: str) -> list[Checkpoint]:
+        key = ("consumer_group", "topic", "topic_incarnation", "partition")
+        newest = _newest(self._written["checkpoints"], key, version="next_offset")
+        return [Checkpoint(**row) for row in newest.values() if row["consumer_group"] == consumer_group]
+
+    def load_alerts(self, friction_ids: Iterable[str]) -> list[AlertRecord]:
+        wanted = set(friction_ids)
+        newest = _newest(self._written["alerts"], ("tenant", "friction_id", "channel"))
+        return [
+            AlertRecord(**{**row, "team": row["team"] or None})
+            for row in newest.values()
+            if row["friction_id"] in wanted
+        ]
+
+
+def rows_of(block: PreparedBlock) -> list[Row]:
+    """Rows with every column of the table; the server fills in what a block leaves out."""
+    table = _TABLES[block.table]
+    defaults = {column.name: column.default for column in table.columns}
+    assert set(block.column_names) <= defaults.keys()
+    return [
+        {**defaults, **dict(zip(block.column_names, values, strict=True))}
+        for values in zip(*block.columns, strict=True)
+    ]
+
+
+def _newest(rows: Sequence[Row], key: tuple[str, ...], version: str = "version") -> dict[Any, Row]:
+    newest: dict[Any, Row] = {}
+    for row in rows:
+        id_ = row[key[0]] if len(key) == 1 else tuple(row[name] for name in key)
+        if id_ not in newest or row[version] >= newest[id_][version]:
+            newest[id_] = row
+    return newest
+
+
+_TEXTS = {field.name for field in msgspec.structs.fields(Touchpoint) if field.type == str | None}
+
+
+def _applied(row: Row) -> AppliedTouchpoint:
+    contract = {name: (row[name] or None) if name in _TEXTS else row[name] for name in TOUCHPOINT_FIELDS}
+    return AppliedTouchpoint(Touchpoint(**contract), **{name: row[name] for name in ADMISSION_FIELDS})
+
+
+def _place(applied: AppliedTouchpoint) -> tuple[int, int]:
+    return (applied.ingestion_time, applied.origin_offset)
