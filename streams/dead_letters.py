@@ -11,6 +11,7 @@ from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.records import DeadLetterRecord
 from sinks.clickhouse.rows import dead_letter_block
 from sinks.clickhouse.writer import Writer
+from streams.headers import appended_headers
 from streams.settings import KafkaSettings, Settings
 from streams.store import clickhouse_address
 from streams.topics import TOUCHPOINTS, client_options
@@ -99,7 +100,12 @@ def replay_letters(settings: Settings, letters: Sequence[DeadLetterRecord]) -> R
         for letter in letters:
             try:
                 record = _fetch(consumer, letter)
-                producer.send(TOUCHPOINTS, key=_original_key(record), value=record.value).get(timeout=30)
+                producer.send(
+                    TOUCHPOINTS,
+                    key=_original_key(record),
+                    value=record.value,
+                    headers=appended_headers(letter.appended_at),
+                ).get(timeout=30)
             except (PayloadGone, MessageSizeTooLargeError) as error:
                 failures.append((letter, str(error)))
                 continue

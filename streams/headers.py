@@ -11,6 +11,8 @@ ReadHeaders = Iterable[tuple[str, bytes | None]]
 
 _ORIGIN: Final = "origin"
 _TICK: Final = "tick"
+_APPENDED_AT: Final = "appended_at"
+_MOST_DIGITS: Final = 14
 TICK_HEADERS: Final[Headers] = [(_TICK, b"1")]
 
 
@@ -27,6 +29,22 @@ def origin_of(headers: ReadHeaders, topic: str, fallback: Position) -> Position:
             if colon and partition.isdigit() and offset.isdigit():
                 return Position(topic, int(partition), int(offset))
     return fallback
+
+
+def appended_headers(appended_at: int) -> Headers:
+    """When a record that is sent again was first appended, UTC milliseconds."""
+    return [(_APPENDED_AT, str(appended_at).encode())]
+
+
+def appended_at(headers: ReadHeaders, timestamp: int) -> int:
+    """When a record was first appended: what a replay says, else its own time.
+
+    Clocks are corrected by the append time; taken from the replay it would shift the event by how late that came.
+    """
+    for name, value in headers:
+        if name == _APPENDED_AT and value is not None and value.isdigit() and len(value) <= _MOST_DIGITS:
+            return int(value)
+    return timestamp
 
 
 def is_tick(headers: ReadHeaders) -> bool:

@@ -12,7 +12,7 @@ from schemas.log import DeadLetter, Position
 from schemas.ticks import SourceProgress, Tick, encode_tick
 from schemas.touchpoint import AppliedTouchpoint
 from streams.broker import Outgoing
-from streams.headers import TICK_HEADERS, dead_letter_headers, origin_headers
+from streams.headers import TICK_HEADERS, appended_at, dead_letter_headers, origin_headers
 from streams.topics import DEAD, KEYED
 from streams.transport import Record
 from streams.version import CODE_VERSION
@@ -33,7 +33,7 @@ def read_record(
     admitted = admit(
         decoded.touchpoint,
         position=position,
-        append_time=record.timestamp,
+        append_time=appended_at(record.headers, record.timestamp),
         schema_id=decoded.schema_id,
         pepper=pepper,
         settings=settings,
@@ -52,7 +52,7 @@ def _dead_letter(stage: str, why: Undecodable | Refusal, record: Record, positio
         raw=record.value,
         key=record.key,
         position=position,
-        timestamp=record.timestamp,
+        timestamp=appended_at(record.headers, record.timestamp),
     )
 
 
@@ -113,7 +113,7 @@ class Intake:
                     owner_partition(result.identity_hash, self._partitions),
                     result.identity_hash.encode(),
                     record.value,
-                    record.timestamp,
+                    result.ingestion_time,
                     origin_headers(position),
                 )
             )
