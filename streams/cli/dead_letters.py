@@ -32,6 +32,7 @@ def list_letters(
     from schemas.log import REASONS
     from streams.cli.output import print_json, print_table
 
+    _check_reason(reason)
     letters = _letters(_settings(data_dir, None, clickhouse), reason=reason, show_all=show_all, limit=limit)
     if as_json:
         print_json([_as_json(letter) for letter in letters])
@@ -94,6 +95,9 @@ def replay(
 
     if (place is None) == (not all_open):
         raise typer.BadParameter("name one dead letter, or --all")
+    if reason is not None and not all_open:
+        raise typer.BadParameter("--reason goes with --all")
+    _check_reason(reason)
     settings = _settings(data_dir, kafka, clickhouse)
     if place is not None:
         letters = [_find(settings, place)]
@@ -110,6 +114,13 @@ def replay(
         typer.echo(f"error: {name}: {why}", err=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _check_reason(reason: str | None) -> None:
+    from schemas.log import REASONS
+
+    if reason is not None and reason not in REASONS:
+        raise typer.BadParameter(f"there is no reason {reason}; there are: {', '.join(REASONS)}", param_hint="--reason")
 
 
 def _friendly() -> Any:

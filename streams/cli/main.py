@@ -1,5 +1,7 @@
 """The `journeys` command: every sub-command is a module of this package."""
 
+import logging
+
 import typer
 
 from streams.cli import (
@@ -55,6 +57,9 @@ app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 
 def main() -> None:
     """Run the command line."""
+    # Libraries log what they raise as well, with stacks; commands say in words what went wrong. A worker that runs sets
+    # up logs of its own.
+    logging.getLogger().addHandler(logging.NullHandler())
     app()
 
 

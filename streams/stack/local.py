@@ -22,12 +22,14 @@ from streams.settings import (
 )
 from streams.stack.local_files import deploy_root
 from streams.stack.ports import LOOPBACK, WantedPort, claim_ports, is_listening
-from streams.stack.processes import ManagedProcess, python_command, start_process, stop_process
+from streams.stack.processes import STOP_WITHIN_S, ManagedProcess, python_command, start_process, stop_processes
 from streams.store import clickhouse_address
 from streams.topics import create_topics
 
 Tell = Callable[[str], None]
 _START_WITHIN_S = 60.0
+#: Enough to write to ClickHouse what a worker holds; the broker, which it would wait for, does not come back.
+_STOP_WITHOUT_BROKER_WITHIN_S = 4.0
 #: tansu lets a member into a group after half of the session timeout.
 _TANSU_SESSION_TIMEOUT_S = 3.0
 #: What is started together, in order; stopping is the other way round. Alerts are a process of their own, so that a
@@ -212,9 +214,9 @@ class LocalStack:
 
     def _stop_clients(self, state: StackState) -> None:
         """Stop what still holds offsets of the broker that is gone: in its successor's empty log they mean nothing."""
-        stopped = self._stop(_CLIENTS, state)
-        if stopped:
-            self._tell(f"the broker ended and its log with it; starting again: {', '.join(stopped)}")
+        if any(state.is_running(name) for name in _CLIENTS):
+            self._tell("the broker ended, and its log with it: what depends on it starts again")
+            self._stop(_CLIENTS, state, _STOP_WITHOUT_BROKER_WITHIN_S)
 
     def _is_ours(self, name: str, state: StackState) -> bool:
         if name == "broker":
@@ -310,20 +312,16 @@ class LocalStack:
         return all(is_listening(int(address.rpartition(":")[2])) for address in addresses)
 
     def _stop_all(self, state: StackState) -> list[str]:
-        stopped = self._stop(ORDER, state)
+        stopped = [name for phase in reversed(PHASES) for name in self._stop(phase, state)]
         (self.data_dir / STACK_FILE).unlink(missing_ok=True)
         return stopped
 
-    def _stop(self, names: Sequence[str], state: StackState) -> list[str]:
-        """Stop those that run, in reverse order; their names."""
-        stopped = []
-        for name in reversed(names):
-            process = state.process(name)
-            if process is not None and process.handle() is not None:
-                if not stop_process(process):
-                    self._tell(f"{name} did not stop by itself and was ended; see {process.log}")
-                stopped.append(name)
-        return stopped
+    def _stop(self, names: Sequence[str], state: StackState, within_s: float = STOP_WITHIN_S) -> list[str]:
+        """Stop those that run; their names."""
+        running = [process for name in reversed(names) if (process := state.process(name)) and process.handle()]
+        for process in stop_processes(running, within_s):
+            self._tell(f"{process.name} did not stop by itself and was ended; see {process.log}")
+        return [process.name for process in running]
 
 
 def status(data_dir: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ import msgspec
 import psutil
 
 #: A worker flushes when it is asked to stop; longer than its own limit, so that it gets to say what went wrong.
-_STOP_WITHIN_S = 28.0
+STOP_WITHIN_S = 28.0
+#: SIGKILL takes effect when the system gets to it.
+_KILLED_WITHIN_S = 5.0
 
 
 class ManagedProcess(msgspec.Struct, frozen=True):
@@ -57,22 +60,30 @@ def start_process(
     return ManagedProcess(name, process.pid, psutil.Process(process.pid).create_time(), address, str(log))
 
 
-def stop_process(managed: ManagedProcess) -> bool:
-    """Ask a process to stop and wait for it, then end it by force; whether it stopped by itself."""
-    process = managed.handle()
-    if process is None:
-        return True
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate()
-    # Not `process.wait`: an ended process that nobody collects would be waited for until the time is over.
-    deadline = time.monotonic() + _STOP_WITHIN_S
-    while managed.handle() is not None:
-        if time.monotonic() > deadline:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-            return False
+def stop_processes(processes: Sequence[ManagedProcess], within_s: float = STOP_WITHIN_S) -> list[ManagedProcess]:
+    """Ask processes to stop, all at the same time, and wait for them; those that had to be ended by force."""
+    _signal(processes, signal.SIGTERM)
+    left = _left_after(within_s, processes)
+    _signal(left, signal.SIGKILL)
+    _left_after(_KILLED_WITHIN_S, left)
+    return left
+
+
+def _left_after(seconds: float, processes: Sequence[ManagedProcess]) -> list[ManagedProcess]:
+    """Those that still run when the time is over; returns as soon as there are none."""
+    # Not `Process.wait`: an ended process that nobody collects would be waited for until the time is over.
+    deadline = time.monotonic() + seconds
+    while (left := [process for process in processes if process.handle()]) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return True
+    return left
+
+
+def _signal(processes: Sequence[ManagedProcess], number: signal.Signals) -> None:
+    for managed in processes:
+        process = managed.handle()
+        if process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
 
 def python_command(module: str, *arguments: str) -> list[str]:

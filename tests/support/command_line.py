@@ -21,6 +21,11 @@ def known_commands() -> dict[tuple[str, ...], set[str]]:
     return found
 
 
+def one_line(text: str) -> str:
+    """Text without the frames and line breaks that the command line puts around mistakes in options."""
+    return " ".join(word for word in text.split() if word.strip("│╭╮╰╯─"))
+
+
 def problem_with(words: list[str]) -> str | None:
     """What is wrong with the words after `journeys`: the command does not exist, or not one of its options."""
     known = known_commands()

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import REPOSITORY
+from tests.support.processes import REPOSITORY, stopped
+
+FREE_PORTS = ("--kafka-port", "0", "--clickhouse-port", "0", "--clickhouse-http-port", "0", "--door-port", "0")
 
 
 class Stack:
@@ -18,7 +20,7 @@ class Stack:
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str]) -> None:
         self.data_dir = data_dir
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")},
             "PYTHONPATH": str(REPOSITORY),
             **environment,
@@ -33,7 +35,7 @@ class Stack:
             input=stdin,
             capture_output=True,
             timeout=within_s,
-            env=self._environment,
+            env=self.environment,
             cwd=self.data_dir.parent,
         )
         result = subprocess.CompletedProcess(
@@ -45,8 +47,21 @@ class Stack:
         return result
 
     def up(self, *options: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        free = ("--kafka-port", "0", "--clickhouse-port", "0", "--clickhouse-http-port", "0", "--door-port", "0")
-        return self.run("up", "--detach", *free, *options, code=code)
+        return self.run("up", "--detach", *FREE_PORTS, *options, code=code)
+
+    @contextmanager
+    def foreground(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that stays; its output as text in pipes. Ended on leaving, whatever happens."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli.main", *words, "--data-dir", str(self.data_dir)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+            cwd=self.data_dir.parent,
+        )
+        with stopped(process):
+            yield process
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run("status", "--json", code=None).stdout)
