@@ -37,4 +37,7 @@ def configure_logs(*, verbose: bool = False) -> None:
     if not verbose:
         # Faust speaks through our transport's logger; the driver prints a stack for every dial that fails.
         logging.getLogger("streams.transport").setLevel(logging.WARNING)
+        logging.getLogger("streams.app").setLevel(logging.WARNING)
+        # Faust's timers complain of every chunk that takes longer than their tick.
+        logging.getLogger("mode.timers").setLevel(logging.ERROR)
         logging.getLogger("clickhouse_driver.connection").setLevel(logging.ERROR)
