@@ -24,6 +24,9 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 #: Path of a secret file. A secret that was put here by mistake is refused without being shown.
 SecretPath = Annotated[Path, AfterValidator(_refuse_secret)]
 
+#: Where container engines mount secrets, readable by everybody in the container, which is one program.
+MOUNTED_SECRETS = Path("/run/secrets")
+
 #: A secret file is read no further than this.
 SECRET_BYTES: Final = 4096
 
@@ -82,7 +85,8 @@ def _read_private_file(field: str, path: Path) -> str:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise SecretError(field, f"{path} is not a file")
-        if others := stat.S_IMODE(status.st_mode) & 0o077:
+        others = stat.S_IMODE(status.st_mode) & 0o077
+        if others and not path.is_relative_to(MOUNTED_SECRETS):
             raise SecretError(field, f"others may use the file {path} (mode bits {others:03o}); run: chmod 600 {path}")
         content = os.read(descriptor, SECRET_BYTES + 1)
     finally:

@@ -15,7 +15,7 @@ intake checks raw touchpoints and forwards them to the owner of their person; jo
 holds for them to ClickHouse, and notes dead letters there; alerts tells teams. Run as many workers as there are
 partitions. Exit code 0: stopped cleanly; 1: something could not go on, and nothing was lost: start it again.
 """
-_AGENTS = ("intake", "journeys", "alerts")
+AGENTS = ("intake", "journeys", "alerts")
 
 
 def command(
@@ -32,9 +32,9 @@ def command(
 ) -> None:
     """Run agents."""
     names = [name.strip() for name in agents.split(",") if name.strip()]
-    unknown = sorted(set(names) - set(_AGENTS))
+    unknown = sorted(set(names) - set(AGENTS))
     if unknown or not names:
-        raise typer.BadParameter(f"unknown agent {', '.join(unknown) or 'none'}; there are: {', '.join(_AGENTS)}")
+        raise typer.BadParameter(f"unknown agent {', '.join(unknown) or 'none'}; there are: {', '.join(AGENTS)}")
 
     from kafka.errors import KafkaError
 

@@ -9,6 +9,7 @@ import yaml
 
 from docs.generate import settings
 from sinks.alerts.routing import load_routing
+from streams.cli.worker import AGENTS
 from tests.support.command_line import problem_with
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,12 @@ def journeys_commands() -> list[tuple[str, list[str]]]:
         else:
             found.append((name, list(service["command"])))
     return found
+
+
+def test_workers_run_every_agent_there_is_and_no_other() -> None:
+    workers = [words for _, words in journeys_commands() if words[0] == "worker"]
+    wanted = [name for words in workers for name in words[words.index("--agents") + 1].split(",")]
+    assert sorted(wanted) == sorted(AGENTS)
 
 
 @pytest.mark.parametrize(("service", "port"), PUBLISHED)

@@ -7,6 +7,7 @@ import pytest
 
 from sinks.alerts.console import ConsoleChannel
 from sinks.alerts.message import Language
+from sinks.alerts import secret_source
 from sinks.alerts.routing import (
     EXAMPLE_PATH,
     AlertRouter,
@@ -214,6 +215,16 @@ def test_a_secret_file_that_others_may_use_is_refused_with_the_command_that_help
     with pytest.raises(RoutingError, match=r"channels\.c\.url_file: others may use .*chmod 600") as caught:
         open_channels(load_routing(path), {}, source=path)
     assert "secret-part" not in str(caught.value)
+
+
+def test_a_secret_mounted_by_a_container_engine_may_be_readable_by_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_source, "MOUNTED_SECRETS", tmp_path)
+    (tmp_path / "url").write_text(SECRET_URL)
+    (tmp_path / "url").chmod(0o644)
+    path = slack_from_file(tmp_path, "url")
+    assert open_channels(load_routing(path), {}, source=path)["c"].name == "c"
 
 
 def test_what_is_no_secret_file_is_refused(tmp_path: Path) -> None:
