@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sinks.alerts import secret_source
 from sinks.alerts.console import ConsoleChannel
 from sinks.alerts.message import Language
-from sinks.alerts import secret_source
 from sinks.alerts.routing import (
     EXAMPLE_PATH,
     AlertRouter,
