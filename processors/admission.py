@@ -77,18 +77,18 @@ def admit(
     event_time = touchpoint.occurred_at + skew
     if not EARLIEST_TIME <= event_time < LATEST_TIME:
         return Refusal("time_out_of_range", "occurred_at", "outside the years 1980 to 2200 after clock correction")
-    if not touchpoint.backfill:
-        age = append_time - event_time
-        if age > settings.max_age_ms:
-            return Refusal(
-                "time_out_of_range", "occurred_at", f"{age // _DAY_MS} days old, limit {settings.max_age_ms // _DAY_MS}"
-            )
-        if -age > settings.max_ahead_ms:
-            return Refusal(
-                "time_out_of_range",
-                "occurred_at",
-                f"{-age // _MINUTE_MS} minutes ahead, limit {settings.max_ahead_ms // _MINUTE_MS}",
-            )
+    age = append_time - event_time
+    if age > settings.max_age_ms and not touchpoint.backfill:
+        return Refusal(
+            "time_out_of_range", "occurred_at", f"{age // _DAY_MS} days old, limit {settings.max_age_ms // _DAY_MS}"
+        )
+    # History is not ahead of its import either; one year mistyped would carry the watermark past every deadline.
+    if -age > settings.max_ahead_ms:
+        return Refusal(
+            "time_out_of_range",
+            "occurred_at",
+            f"{-age // _MINUTE_MS} minutes ahead, limit {settings.max_ahead_ms // _MINUTE_MS}",
+        )
     hashed = [(namespace, hash_identity(pepper, touchpoint.tenant, namespace, value)) for namespace, value in usable]
     end = touchpoint.ended_at
     return AppliedTouchpoint(

@@ -86,6 +86,11 @@ def test_imported_history_may_be_any_age() -> None:
     assert let_in(occurred_at=NOW - 6000 * DAY, backfill=True).event_time == NOW - 6000 * DAY
 
 
+@pytest.mark.parametrize(("ahead", "is_let_in"), [(10 * MINUTE, True), (10 * MINUTE + 1, False)])
+def test_imported_history_is_not_ahead_of_its_import(ahead: int, is_let_in: bool) -> None:
+    assert isinstance(admitted(occurred_at=NOW + ahead, backfill=True), AppliedTouchpoint) is is_let_in
+
+
 def test_a_clock_five_minutes_wrong_is_kept_and_one_more_wrong_is_corrected() -> None:
     kept = let_in(occurred_at=NOW - 9 * MINUTE, sent_at=NOW - 5 * MINUTE)
     assert (kept.event_time, kept.is_time_corrected) == (NOW - 9 * MINUTE, False)

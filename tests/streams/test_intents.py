@@ -1,0 +1,71 @@
+import pytest
+
+from processors.diff import FactKind, Retraction
+from schemas.outputs import Fact, Friction
+from streams.intents import intents_for
+from streams.owner import PersonChanges
+from tests.support import facts
+from tests.support.judging import judged
+from tests.support.touchpoints import ANNA, DAY, MONDAY, TENANT, happened
+
+NEVER_TOO_OLD = 10_000 * DAY
+JUDGEMENT = judged(happened("page.viewed", MONDAY))
+
+
+def changes(*upserts: Fact, retractions: list[Retraction] | None = None, partition: int = 0) -> PersonChanges:
+    return PersonChanges(partition, 7, list(upserts), retractions or [], JUDGEMENT)
+
+
+def friction(friction_id: str = "f1", *, anchor_at: int = MONDAY, is_alertable: bool = True) -> Friction:
+    return facts.friction(friction_id=friction_id, anchor_at=anchor_at, is_alertable=is_alertable, person_key=ANNA)
+
+
+def test_an_alertable_friction_becomes_an_intent_that_says_all_a_team_needs() -> None:
+    found = friction()
+    (intent,) = intents_for([changes(facts.session(), found)], {0: MONDAY}, NEVER_TOO_OLD)
+    assert (intent.action, intent.friction_id, intent.version) == ("open", "f1", 7)
+    for field in ("rule_id", "variant", "severity", "team", "topic", "from_channel", "to_channel", "minutes"):
+        assert getattr(intent, field) == getattr(found, field)
+    assert (intent.sentence_en, intent.sentence_de) == (found.sentence_en, found.sentence_de)
+    assert intent.evidence == found.evidence.touchpoints
+    assert intent.nearest_miss == found.evidence.nearest_miss
+
+
+def test_frictions_that_must_not_disturb_teams_become_none() -> None:
+    assert intents_for([changes(friction(is_alertable=False))], {0: MONDAY}, NEVER_TOO_OLD) == []
+
+
+@pytest.mark.parametrize(("age", "is_told"), [(400 * DAY, True), (400 * DAY + 1, False)])
+def test_frictions_too_far_behind_the_watermark_help_nobody(age: int, is_told: bool) -> None:
+    intents = intents_for([changes(friction(anchor_at=MONDAY - age))], {0: MONDAY}, 400 * DAY)
+    assert bool(intents) is is_told
+
+
+def test_each_partition_has_its_own_time_and_without_one_nothing_is_too_old() -> None:
+    old = friction(anchor_at=MONDAY - 2 * DAY)
+    told = intents_for([changes(old, partition=1), changes(old, partition=2)], {1: MONDAY, 2: None}, DAY)
+    assert len(told) == 1
+
+
+def test_only_withdrawn_frictions_are_told_of_and_with_the_version_that_withdrew_them() -> None:
+    gone = [Retraction(kind, f"gone-{kind}", TENANT, ANNA) for kind in FactKind]
+    (intent,) = intents_for([changes(retractions=gone)], {0: MONDAY}, NEVER_TOO_OLD)
+    assert (intent.action, intent.friction_id, intent.version) == ("retract", "gone-friction", 7)
+    assert (intent.tenant, intent.person_key) == (TENANT, ANNA)
+
+
+def test_intents_keep_the_order_of_the_changes() -> None:
+    told = intents_for(
+        [
+            changes(friction("f2"), friction("f1")),
+            changes(friction("f0"), retractions=[Retraction(FactKind.FRICTION, "f9", TENANT, ANNA)]),
+        ],
+        {0: MONDAY},
+        NEVER_TOO_OLD,
+    )
+    assert [(intent.action, intent.friction_id) for intent in told] == [
+        ("open", "f2"),
+        ("open", "f1"),
+        ("open", "f0"),
+        ("retract", "f9"),
+    ]
