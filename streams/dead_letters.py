@@ -1,5 +1,6 @@
 """Dead letters for people: listing them, reading their bytes back, and sending them again."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +17,7 @@ from streams.settings import KafkaSettings, Settings
 from streams.store import clickhouse_address
 from streams.topics import TOUCHPOINTS, client_options
 
-_FETCH_WITHIN_MS: Final = 5_000
+_FETCH_WITHIN_S: Final = 5.0
 _ANSWER_WITHIN_MS: Final = 10_000
 _ANY_SIZE: Final = 2**31 - 1
 REPLAYED: Final = "replayed"
@@ -119,7 +120,13 @@ def replay_letters(settings: Settings, letters: Sequence[DeadLetterRecord]) -> R
 
 
 def _consumer(kafka: KafkaSettings) -> Any:
-    return KafkaConsumer(enable_auto_commit=False, bootstrap_timeout_ms=_ANSWER_WITHIN_MS, **client_options(kafka))
+    return KafkaConsumer(
+        enable_auto_commit=False,
+        # An offset that the log has no longer leads to its start, where another record shows that it is gone.
+        auto_offset_reset="earliest",
+        bootstrap_timeout_ms=_ANSWER_WITHIN_MS,
+        **client_options(kafka),
+    )
 
 
 def _original_key(record: Any) -> bytes | None:
@@ -134,10 +141,8 @@ def _original_key(record: Any) -> bytes | None:
 
 def _fetch(consumer: Any, letter: DeadLetterRecord) -> Any:
     place = TopicPartition(letter.dead_topic, letter.dead_partition)
-    consumer.assign([place])
-    consumer.seek(place, letter.dead_offset)
-    for records in consumer.poll(timeout_ms=_FETCH_WITHIN_MS, max_records=1).values():
-        record = records[0]
+    record = _record_at(consumer, place, letter.dead_offset)
+    if record is not None:
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         origin = (letter.topic, letter.topic_incarnation, str(letter.partition), str(letter.offset))
         found = tuple(headers.get(name, "") for name in ("topic", "incarnation", "partition", "offset"))
@@ -147,3 +152,17 @@ def _fetch(consumer: Any, letter: DeadLetterRecord) -> Any:
         f"the bytes of {letter.topic}/{letter.partition}/{letter.offset} are no longer in {letter.dead_topic}: its log"
         " was lost (the embedded broker keeps it in memory) or its retention is over"
     )
+
+
+def _record_at(consumer: Any, place: TopicPartition, offset: int) -> Any:
+    """Record at an offset, or another that shows that it is gone; `None` when the log ends before it."""
+    consumer.assign([place])
+    consumer.seek(place, offset)
+    deadline = time.monotonic() + _FETCH_WITHIN_S
+    while time.monotonic() < deadline:
+        for records in consumer.poll(timeout_ms=100, max_records=1).values():
+            return records[0]
+        end = consumer.highwater(place)
+        if end is not None and consumer.position(place) >= end:
+            break
+    return None

@@ -18,7 +18,7 @@ PATH: Final = ((TOUCHPOINTS, "intake"), (KEYED, "journeys"), (DEAD, "dead-letter
 
 
 class LagUnknown(RuntimeError):
-    """The broker did not tell the ends of a topic."""
+    """The broker did not tell the ends of a topic, or has no such topic."""
 
 
 def end_offsets(kafka: KafkaSettings, topic: str, within_s: float = _ANSWER_WITHIN_S) -> dict[int, int]:
@@ -28,7 +28,7 @@ def end_offsets(kafka: KafkaSettings, topic: str, within_s: float = _ANSWER_WITH
     start of the last batch.
 
     Raises:
-        LagUnknown: the broker did not tell in time.
+        LagUnknown: the broker did not tell in time, or has no such topic.
         KafkaError: it does not answer.
 
     """
@@ -39,7 +39,9 @@ def end_offsets(kafka: KafkaSettings, topic: str, within_s: float = _ANSWER_WITH
         **client_options(kafka),
     )
     try:
-        numbers = consumer.partitions_for_topic(topic) or set()
+        numbers = consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise LagUnknown(f"{kafka.bootstrap} has no topic {topic}; run: journeys topics create")
         places = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(places)
         for place, offset in consumer.end_offsets(places).items():

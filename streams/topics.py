@@ -18,6 +18,7 @@ _DAY_MS: Final = 86_400_000
 #: Twice Kafka's default limit, which the raw topic has.
 _LARGEST_FORWARDED: Final = 2_097_152
 _KNOWN_WITHIN_MS: Final = 30_000
+_ANSWER_WITHIN_MS: Final = 10_000
 
 
 class TopicSpec(msgspec.Struct, frozen=True):
@@ -67,13 +68,13 @@ def client_options(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def admin_client(kafka: KafkaSettings) -> KafkaAdminClient:
-    """Admin client; close it after use.
+    """Admin client; close it after use. A broker that does not answer within 10 s is away.
 
     Raises:
         KafkaError: no broker answers.
 
     """
-    return KafkaAdminClient(client_id="journeys-admin", **client_options(kafka))
+    return KafkaAdminClient(client_id="journeys-admin", bootstrap_timeout_ms=_ANSWER_WITHIN_MS, **client_options(kafka))
 
 
 def create_topics(settings: Settings) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """What commands print: tables for people, JSON for machines, and errors that say what to do."""
 
 import csv
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
 import msgspec
 import typer
@@ -13,12 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from schemas.json_form import iso_time
-
 
 def print_json(value: object) -> None:
     """One JSON document on a line of its own."""
-    sys.stdout.write(msgspec.json.encode(value, enc_hook=_plain).decode() + "\n")
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -41,9 +39,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 def print_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """CSV with a header; texts that a spreadsheet would run as a formula are defused with a quote."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    line = io.StringIO()
+    # The writer quotes what its own line end holds; a carriage return left bare would begin a row of its own.
+    writer = csv.writer(line, lineterminator="\r\n")
     for row in (columns, *rows):
         writer.writerow([_defused(cell) for cell in row])
+        sys.stdout.write(line.getvalue().removesuffix("\r\n") + "\n")
+        line.seek(0)
+        line.truncate()
 
 
 def cell_text(cell: object) -> str:
@@ -68,14 +71,6 @@ def _defused(cell: object) -> object:
     if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"}:
         return "'" + cell
     return "" if cell is None else cell
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, datetime):
-        return iso_time(round(value.timestamp() * 1000))
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
 
 
 @contextmanager

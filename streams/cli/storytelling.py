@@ -1,6 +1,6 @@
 """A person's story as text for people."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,6 +35,11 @@ def duration_text(duration_ms: float) -> str:
     if hours:
         return f"{hours} h {rest} min" if rest else f"{hours} h"
     return f"{rest} min"
+
+
+def counted(things: Sized, name: str) -> str:
+    """Number and name, in the plural where there is not exactly one."""
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def story_lines(story: Story, when: Callable[[int], str] = clock_text) -> Iterator[str]:

@@ -23,7 +23,7 @@ def command(
     from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
     from sinks.clickhouse.questions import QuestionRefused
     from streams.cli.output import friendly_errors, print_json
-    from streams.cli.storytelling import story_lines
+    from streams.cli.storytelling import counted, story_lines
     from streams.settings import SettingsError, load_settings
     from streams.store import clickhouse_address
     from streams.timeline import NobodyFound, find_person, load_story
@@ -36,8 +36,8 @@ def command(
         print_json(story)
         return
     typer.echo(
-        f"Person {story.person_key}: {len(story.touchpoints)} touchpoints, {len(story.sessions)} sessions,"
-        f" {len(story.journeys)} journeys, {len(story.frictions)} frictions\n"
+        f"Person {story.person_key}: {counted(story.touchpoints, 'touchpoint')}, {counted(story.sessions, 'session')},"
+        f" {counted(story.journeys, 'journey')}, {counted(story.frictions, 'friction')}\n"
     )
     for line in story_lines(story):
         typer.echo(line)

@@ -21,6 +21,15 @@ def known_commands() -> dict[tuple[str, ...], set[str]]:
     return found
 
 
+def parts_without_help(words: tuple[str, ...]) -> list[str]:
+    """The command itself, its options and arguments, as far as `--help` has nothing to say about them."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]
+    parts = [] if command.help else [" ".join(words)]
+    return parts + [parameter.opts[-1] for parameter in command.params if not parameter.help]
+
+
 def one_line(text: str) -> str:
     """Text without the frames and line breaks that the command line puts around mistakes in options."""
     return " ".join(word for word in text.split() if word.strip("│╭╮╰╯─"))
