@@ -308,6 +308,22 @@ def test_after_a_long_pause_more_persons_are_due_than_one_flush_takes_and_all_ar
     assert_as_if_nothing_had_happened(log)
 
 
+@pytest.mark.parametrize("is_early_one_first", [True, False])
+def test_of_two_differing_copies_the_store_and_the_facts_take_the_same_one(is_early_one_first: bool) -> None:
+    # One key, sent twice with other contents over two raw partitions, of which one is slower.
+    early = applied(touchpoint("page.viewed", MONDAY, id="1", channel="web"), ingestion_time=MONDAY + 1, offset=1)
+    late = applied(touchpoint("page.viewed", MONDAY, id="1", channel="app"), ingestion_time=MONDAY + 2, offset=1)
+    entries: list[Entry] = [early, late] if is_early_one_first else [late, early]
+    log = KeyedLog({0: entries})
+    run(log)
+    assert_as_if_nothing_had_happened(log)
+    # The next worker knows only what the store tells it.
+    entries.append(happened("page.viewed", MONDAY + HOUR))
+    run(log)
+    assert_as_if_nothing_had_happened(log)
+    assert {row["channels"] for row in log.store.live("session").values()} == {("web",), ("other",)}
+
+
 def test_every_record_is_counted_once_as_what_became_of_it() -> None:
     first = applied(touchpoint("page.viewed", MONDAY, id="1"), offset=1)
     refused = applied(touchpoint("page.viewed", MONDAY + HOUR, id="2"), offset=2)
