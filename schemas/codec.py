@@ -115,9 +115,10 @@ def decode(value: bytes | None, index: SchemaIndex | None = None) -> Decoded | U
     try:
         reader = None if schema_id == index.current_id else index.by_id[index.current_id]
         fields: Any = fastavro.schemaless_reader(stream, writer, reader)
-    except EOFError:
-        return Undecodable("truncated", None, "the value ends before the record does")
-    except Exception as error:  # noqa: BLE001 - hostile bytes make the decoder raise anything; all are one reason
+    except Exception as error:  # noqa: BLE001 - hostile bytes make the decoder raise anything
+        # Inside of a number the end of the value is an IndexError.
+        if isinstance(error, EOFError) or (isinstance(error, IndexError) and stream.tell() == len(value)):
+            return Undecodable("truncated", None, "the value ends before the record does")
         return Undecodable("not_decodable", None, type(error).__name__)
     left = len(value) - stream.tell()
     if left:
@@ -139,7 +140,8 @@ def touchpoint_from_fields(fields: Mapping[str, Any], schema_id: int) -> Decoded
             value = tuple(item for item in value if item)
         known[name] = value
     for name in REQUIRED_FIELDS:
-        if not known.get(name):
+        value = known.get(name)
+        if value is None or value == ():
             reason = "missing_identity" if name == "identities" else "missing_field"
             return Undecodable(reason, name, f"{name} is missing or empty")
     problem = _range_problem(known)
