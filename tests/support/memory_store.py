@@ -142,7 +142,7 @@ _TEXTS = {field.name for field in msgspec.structs.fields(Touchpoint) if field.ty
 
 
 def _applied(row: Row) -> AppliedTouchpoint:
-    contract = {name: (row[name] or None) if name in _TEXTS else row[name] for name in TOUCHPOINT_FIELDS}
+    contract: dict[str, Any] = {name: (row[name] or None) if name in _TEXTS else row[name] for name in TOUCHPOINT_FIELDS}
     return AppliedTouchpoint(Touchpoint(**contract), **{name: row[name] for name in ADMISSION_FIELDS})
 
 
