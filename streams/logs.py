@@ -14,7 +14,10 @@ def configure_logs(*, verbose: bool = False) -> None:
     ]
     is_watched = sys.stderr.isatty()
     render: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_watched else structlog.processors.JSONRenderer()
+        # The default formatter of exceptions prints local variables, and payloads with them.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if is_watched
+        else structlog.processors.JSONRenderer()
     )
     tracebacks: list[structlog.typing.Processor] = [] if is_watched else [structlog.processors.format_exc_info]
     structlog.configure(

@@ -1,0 +1,187 @@
+"""Workers as processes on a real broker: told to stop, killed, broken, and joined by others. Nothing may be lost."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from streams.lag import committed_offsets
+from streams.settings import KafkaSettings
+from streams.topics import TOUCHPOINTS
+from tests.support.deadline import wait_until
+from tests.support.kafka_records import broker_with_topics
+from tests.support.processes import REPOSITORY, stopped
+from tests.support.scripted_worker import NAME, Behaviour
+
+pytestmark = pytest.mark.stack
+
+GROUP = f"journeys-{NAME}"
+PARTITIONS = 4
+
+
+@pytest.fixture
+def kafka() -> Iterator[KafkaSettings]:
+    with broker_with_topics() as settings:
+        yield settings
+
+
+class Worker:
+    """A scripted worker's process and what it wrote down."""
+
+    def __init__(self, process: subprocess.Popen[str], file: Path) -> None:
+        self.process = process
+        self._file = file
+
+    @property
+    def lines(self) -> list[str]:
+        return self._file.read_text().splitlines() if self._file.exists() else []
+
+    @property
+    def records(self) -> list[tuple[int, int]]:
+        return [
+            (int(partition), int(offset))
+            for kind, partition, offset in (line.split() for line in self.lines if line.startswith("record "))
+            if kind
+        ]
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def worker(kafka: KafkaSettings, behaviour: Behaviour, file: Path) -> Iterator[Worker]:
+    command = [sys.executable, "-m", "tests.support.scripted_worker", kafka.bootstrap, TOUCHPOINTS, behaviour.value]
+    with (
+        file.with_suffix(".log").open("w") as log,
+        subprocess.Popen([*command, str(file)], cwd=REPOSITORY, stderr=log, text=True) as process,
+        stopped(process),
+    ):
+        yield Worker(process, file)
+
+
+def send(kafka: KafkaSettings, count: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=kafka.servers, acks="all")
+    for number in range(count):
+        producer.send(TOUCHPOINTS, value=b"x" * 50, partition=number % PARTITIONS)
+    producer.flush(30)
+    producer.close()
+
+
+def sent(kafka: KafkaSettings) -> set[tuple[int, int]]:
+    """Partition and offset of every record in the topic."""
+    consumer = KafkaConsumer(bootstrap_servers=kafka.servers, enable_auto_commit=False)
+    try:
+        places = [TopicPartition(TOUCHPOINTS, number) for number in range(PARTITIONS)]
+        consumer.assign(places)
+        consumer.seek_to_beginning(*places)
+        found: set[tuple[int, int]] = set()
+        while records := consumer.poll(timeout_ms=1_000):
+            found |= {(place.partition, record.offset) for place, group in records.items() for record in group}
+        return found
+    finally:
+        consumer.close()
+
+
+def committed_records(kafka: KafkaSettings) -> set[tuple[int, int]]:
+    """Everything before the committed offsets."""
+    offsets = committed_offsets(kafka, GROUP, TOUCHPOINTS)
+    return {(partition, offset) for partition, end in offsets.items() for offset in range(end)}
+
+
+def test_told_to_stop_a_worker_commits_what_it_acknowledged_and_ends_with_0(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    send(kafka, 1000)
+    with worker(kafka, Behaviour.DILIGENT, tmp_path / "a") as only:
+        wait_until(lambda: len(only.records) == 1000, seconds=60)
+        assert only.end(signal.SIGTERM) == 0
+        assert only.lines[-2:] == ["finished", "closed"]
+    assert committed_records(kafka) == set(only.records) == sent(kafka)
+
+
+def test_what_is_acknowledged_last_of_all_is_committed_too(kafka: KafkaSettings, tmp_path: Path) -> None:
+    send(kafka, 400)
+    with worker(kafka, Behaviour.HOARDING, tmp_path / "a") as only:
+        wait_until(lambda: len(only.records) == 400, seconds=60)
+        assert committed_records(kafka) == set()
+        assert only.end(signal.SIGINT) == 0
+    assert committed_records(kafka) == sent(kafka)
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.BREAKING, Behaviour.BREAKING_LATE])
+def test_a_worker_that_breaks_ends_with_1_and_commits_nothing_of_it(
+    kafka: KafkaSettings, tmp_path: Path, behaviour: Behaviour
+) -> None:
+    send(kafka, 40)
+    with worker(kafka, behaviour, tmp_path / "a") as broken:
+        if behaviour is Behaviour.BREAKING_LATE:
+            wait_until(lambda: len(broken.records) == 40, seconds=60)
+            broken.process.send_signal(signal.SIGTERM)
+        # Not by the timer that ends a worker which hangs: that one would let everybody wait for 25 seconds.
+        assert broken.process.wait(20) == 1
+    assert committed_records(kafka) == set()
+    assert "broken on purpose" in (tmp_path / "a.log").read_text()
+
+
+def test_a_killed_worker_has_committed_nothing_that_it_had_not_done_and_the_next_one_does_the_rest(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    done: set[tuple[int, int]] = set()
+    for life in range(2):
+        send(kafka, 3000)
+        with worker(kafka, Behaviour.DILIGENT, tmp_path / f"{life}") as mortal:
+            wait_until(lambda: len(mortal.records) > 1000, seconds=60)
+            mortal.end(signal.SIGKILL)
+        done |= set(mortal.records)
+        assert committed_records(kafka) <= done
+    with worker(kafka, Behaviour.DILIGENT, tmp_path / "last") as last:
+        wait_until(lambda: done | set(last.records) == sent(kafka), seconds=60)
+        assert last.end(signal.SIGTERM) == 0
+    assert committed_records(kafka) == sent(kafka)
+
+
+def test_what_a_worker_held_when_another_one_joined_is_read_again_though_nothing_was_ever_committed(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    send(kafka, 400)
+    with worker(kafka, Behaviour.HOARDING, tmp_path / "a") as first:
+        wait_until(lambda: len(first.records) == 400, seconds=60)
+        with worker(kafka, Behaviour.HOARDING, tmp_path / "b") as second:
+            wait_until(lambda: len(first.records) + len(second.records) == 800, seconds=60)
+            assert {len(line.split()) for line in second.lines if line.startswith("assigned")} == {3}
+            assert set(first.records[400:]) | set(second.records) == sent(kafka)
+            assert first.end(signal.SIGTERM) == 0
+        # The second one got all partitions when the first one left; what it held until then it reads again.
+    assert committed_records(kafka) >= set(first.records[400:])
+
+
+def test_what_is_acknowledged_while_partitions_are_taken_away_counts(kafka: KafkaSettings, tmp_path: Path) -> None:
+    send(kafka, 400)
+    with worker(kafka, Behaviour.HANDING_OVER, tmp_path / "a") as first:
+        wait_until(lambda: len(first.records) == 400, seconds=60)
+        with worker(kafka, Behaviour.HANDING_OVER, tmp_path / "b") as second:
+            wait_until(lambda: any(line.startswith("assigned") for line in second.lines), seconds=60)
+            assert committed_records(kafka) == sent(kafka)
+            assert second.records == []
+            assert len(first.records) == 400
+
+
+def test_workers_that_come_and_go_and_die_lose_nothing(kafka: KafkaSettings, tmp_path: Path) -> None:
+    done: set[tuple[int, int]] = set()
+    with worker(kafka, Behaviour.DILIGENT, tmp_path / "stays") as stays:
+        for life in range(3):
+            with worker(kafka, Behaviour.DILIGENT, tmp_path / f"{life}") as guest:
+                send(kafka, 2000)
+                wait_until(lambda: any(line.startswith("record") for line in guest.lines), seconds=60)
+                guest.end(signal.SIGKILL if life % 2 else signal.SIGTERM)
+            done |= set(guest.records)
+            assert committed_records(kafka) <= done | set(stays.records)
+        wait_until(lambda: done | set(stays.records) == sent(kafka), seconds=90)
+        assert stays.end(signal.SIGTERM) == 0
+    assert committed_records(kafka) == sent(kafka)
