@@ -22,7 +22,14 @@ from streams.settings import (
 )
 from streams.stack.local_files import deploy_root
 from streams.stack.ports import LOOPBACK, WantedPort, claim_ports, is_listening
-from streams.stack.processes import STOP_WITHIN_S, ManagedProcess, python_command, start_process, stop_processes
+from streams.stack.processes import (
+    STOP_WITHIN_S,
+    ManagedProcess,
+    interruptions_later,
+    python_command,
+    start_process,
+    stop_processes,
+)
 from streams.store import clickhouse_address
 from streams.topics import create_topics
 
@@ -239,10 +246,11 @@ class LocalStack:
     def _start(self, name: str, state: StackState) -> ManagedProcess:
         command, address, environment = self._command(name, state)
         log = self.data_dir / "logs" / f"{name}.log"
-        process = start_process(name, command, address=address, log=log, environment=environment)
-        others = [other for other in state.processes if other.name != name]
-        state.processes = sorted([*others, process], key=lambda each: ORDER.index(each.name))
-        _save_state(self.data_dir, state)
+        with interruptions_later():
+            process = start_process(name, command, address=address, log=log, environment=environment)
+            others = [other for other in state.processes if other.name != name]
+            state.processes = sorted([*others, process], key=lambda each: ORDER.index(each.name))
+            _save_state(self.data_dir, state)
         return process
 
     def _remark(self, name: str, state: StackState) -> str:

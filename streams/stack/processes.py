@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -84,6 +85,26 @@ def _signal(processes: Sequence[ManagedProcess], number: signal.Signals) -> None
         if process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+
+
+@contextlib.contextmanager
+def interruptions_later() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM take effect on leaving: nothing may come between starting a process and noting its id."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: received.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if received:
+            os.kill(os.getpid(), received[0])
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
