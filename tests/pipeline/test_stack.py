@@ -237,14 +237,6 @@ def test_one_port_cannot_be_given_twice(tmp_path: Path) -> None:
     assert f"port {port} for ClickHouse HTTP is taken; choose another with --clickhouse-http-port" in done.stderr
 
 
-def test_ports_are_those_that_were_asked_for(cold: Stack) -> None:
-    kafka, door = free_port(), free_port()
-    cold.up("--kafka-port", str(kafka), "--door-port", str(door))
-    status = cold.status()
-    assert status["kafka"] == f"127.0.0.1:{kafka}"
-    assert status["door"] == f"http://127.0.0.1:{door}"
-
-
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
@@ -285,24 +277,20 @@ def test_servers_that_are_there_already_are_used(cold: Stack, tmp_path: Path) ->
 
         cold.run("down")
         assert cold.status()["processes"] == []
-        # Neither server is ours to stop: both answer, and the next start goes on where the last one ended.
-        cold.up(*servers)
+        # Neither server is ours to stop: both answer, and the next start goes on where the last one ended. The
+        # environment names them as well as options do.
+        cold.environment |= {
+            "JOURNEYS_KAFKA__BOOTSTRAP": servers[1],
+            "JOURNEYS_CLICKHOUSE__HOST": "127.0.0.1",
+            "JOURNEYS_CLICKHOUSE__PORT": str(clickhouse.native),
+        }
+        cold.up()
+        assert list(pids(cold)) == ["worker", "alerts", "door"]
         cold.produce(lines("external", range(6)))
         cold.wait()
         counts = cold.counts()
         assert (counts["touchpoints"], counts["frictions"]) == (12, 6)
         cold.run("down")
-
-
-def test_addresses_in_the_environment_are_servers_that_are_there_already(tmp_path: Path) -> None:
-    with running_broker() as kafka, running_clickhouse(tmp_path / "clickhouse") as clickhouse:
-        environment = {
-            "JOURNEYS_KAFKA__BOOTSTRAP": f"127.0.0.1:{kafka}",
-            "JOURNEYS_CLICKHOUSE__HOST": "127.0.0.1",
-            "JOURNEYS_CLICKHOUSE__PORT": str(clickhouse.native),
-        }
-        with running_stack(tmp_path, environment=environment) as stack:
-            assert list(pids(stack)) == ["worker", "alerts", "door"]
 
 
 def test_a_server_that_is_not_there_is_named(cold: Stack, tmp_path: Path) -> None:
@@ -376,14 +364,18 @@ def test_a_process_that_ends_is_told_of_in_the_foreground(cold: Stack) -> None:
     assert cold.status()["processes"] == []
 
 
-def test_two_ups_at_once_do_not_start_it_twice(cold: Stack) -> None:
-    with cold.foreground("up", "--detach", *FREE_PORTS) as first:
+def test_two_ups_at_once_start_it_once_on_the_ports_that_were_asked_for(cold: Stack) -> None:
+    kafka, door = free_port(), free_port()
+    chosen = ("--kafka-port", str(kafka), "--door-port", str(door))
+    with cold.foreground("up", "--detach", *FREE_PORTS, *chosen) as first:
         wait_until((cold.data_dir / "stack.json").exists)
         done = cold.up(code=1)
         assert f"another journeys up or down is at work on {cold.data_dir}" in one_line(done.stderr)
         first.communicate(timeout=ENDS_WITHIN_S)
         assert first.returncode == 0
     assert list(pids(cold)) == NAMES
+    status = cold.status()
+    assert (status["kafka"], status["door"]) == (f"127.0.0.1:{kafka}", f"http://127.0.0.1:{door}")
 
 
 def test_the_environment_names_the_folder_for_every_command(tmp_path: Path) -> None:
