@@ -258,6 +258,30 @@ def test_a_key_survives_the_way_through_the_dead_letters(stack: Stack, poisoned:
     assert fresh["partition"] == before[keyed.place]["partition"]
 
 
+def test_reading_everything_again_doubles_nothing_and_opens_nothing_that_was_settled(
+    stack: Stack, poisoned: Mapping[str, Sent]
+) -> None:
+    stack.run("dead-letters", "replay", poisoned["garbage"].place)
+    stack.wait()
+    counts, before = stack.counts(), letters(stack, "--all", "--limit", "10000")
+    # Groups that have committed nothing read everything from the start.
+    stack.environment["JOURNEYS_GROUP_PREFIX"] = "again"
+    stack.kill("worker")
+    late = stack.run("wait", "--timeout", "1", code=2)
+    assert "not everything is queryable" in late.stderr
+    stack.up()
+    stack.wait()
+    assert stack.counts() == counts
+    after = {letter["place"]: letter for letter in letters(stack, "--all", "--limit", "10000")}
+    assert len(after) == len(before)
+    assert {place: letter["state"] for place, letter in after.items()} == {
+        letter["place"]: letter["state"] for letter in before
+    }
+    assert after[poisoned["garbage"].place]["state"] == "replayed"
+    # The bytes are found wherever they lie now.
+    assert shown_bytes(stack, poisoned["wrong magic"].place) == POISON["wrong magic"].value
+
+
 def test_a_record_that_was_refused_goes_in_when_it_is_replayed_after_the_cause_is_mended(
     stack: Stack, poisoned: Mapping[str, Sent]
 ) -> None:
