@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -20,7 +20,7 @@ from sinks.clickhouse.records import AlertRecord
 from sinks.clickhouse.rows import alert_block
 from streams.agent import Delivery
 from streams.settings import Settings
-from streams.store import Store, clickhouse_address, refuse_nothing
+from streams.store import Store, StorePort, clickhouse_address, refuse_nothing
 from streams.topics import OUTBOX
 from streams.turns import Turns
 
@@ -42,8 +42,11 @@ class AlertsAgent:
     name = "alerts"
     topic = OUTBOX
 
-    def __init__(self, settings: Settings) -> None:
-        self._store = Store(clickhouse_address(settings.clickhouse))
+    def __init__(
+        self, settings: Settings, store: StorePort | None = None, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._now_s = now_s
+        self._store = store or Store(clickhouse_address(settings.clickhouse))
         path = settings.alert_routing
         self._routing_path = path
         self._routing: Routing = load_routing(path, rule_ids()) if path else default_routing()
@@ -83,7 +86,7 @@ class AlertsAgent:
 
     async def tick(self) -> None:
         """Try again what waits for its channel."""
-        now = time.monotonic()
+        now = self._now_s()
         if self._waiting and any(0 < pause.until <= now for pause in self._pauses.values()):
             await self._turns.take(self._settle)
 
@@ -116,7 +119,7 @@ class AlertsAgent:
         for alert in decided.due:
             by_channel.setdefault(alert.channel, []).append(alert)
         self._pauses = {
-            **{channel: pause for channel, pause in self._pauses.items() if pause.until > time.monotonic()},
+            **{channel: pause for channel, pause in self._pauses.items() if pause.until > self._now_s()},
             **{channel: self._pauses.get(channel) or _Pause() for channel in by_channel},
         }
         left = await asyncio.gather(*(self._deliver(channel, due) for channel, due in by_channel.items()))
@@ -132,7 +135,7 @@ class AlertsAgent:
     async def _deliver(self, channel: str, due: Sequence[DueAlert]) -> Sequence[DueAlert]:
         """Deliver to one channel in order; returns what has to wait."""
         pause = self._pauses[channel]
-        if pause.until > time.monotonic():
+        if pause.until > self._now_s():
             return due
         for index, alert in enumerate(due):
             if self._turns.is_ending:
@@ -144,7 +147,7 @@ class AlertsAgent:
                 assert isinstance(outcome, Retry)  # noqa: S101 - every other outcome settles
                 doublings = min(pause.attempts - 1, _MOST_DOUBLINGS)
                 wait_s = outcome.after_s or min(_FIRST_PAUSE_S * 2**doublings, _LONGEST_PAUSE_S)
-                pause.until = time.monotonic() + wait_s
+                pause.until = self._now_s() + wait_s
                 _log.warning("alert_waits", channel=channel, reason=outcome.reason, retry_in_s=round(wait_s, 1))
                 return due[index:]
             if entry.state is EntryState.REFUSED:

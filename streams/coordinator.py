@@ -8,7 +8,7 @@ with the same versions. Knows neither Faust nor Kafka.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import methodcaller
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -20,7 +20,6 @@ from schemas.log import DeadLetter, Position
 from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
 from schemas.ticks import Tick
 from schemas.touchpoint import AppliedTouchpoint
-from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.records import Checkpoint
 from sinks.clickhouse.rows import (
     PreparedBlock,
@@ -32,25 +31,13 @@ from sinks.clickhouse.rows import (
     session_block,
     touchpoint_block,
 )
-from sinks.clickhouse.writer import RefusedRow
 from streams.intents import intents_for
 from streams.owner import Cold, Owner, PersonChanges
-from streams.store import refuse_nothing
+from streams.store import StorePort, refuse_nothing
 
-_T = TypeVar("_T")
 _log = structlog.get_logger()
 #: Persons woken in one flush, by partition: after a long pause deadlines of very many have passed at once.
 _MOST_DUE: Final = 5_000
-
-
-class StorePort(Protocol):
-    """Where results go: waits for a store that is away, raises only what nothing can be done about."""
-
-    async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
-        """Write a block durably; returns the rows that can never be written."""
-
-    async def read(self, question: Callable[[Reader], _T]) -> _T:
-        """Answer of a question."""
 
 
 class OutboxPort(Protocol):

@@ -12,7 +12,7 @@ from sinks.clickhouse.records import DeadLetterRecord
 from sinks.clickhouse.rows import dead_letter_block
 from streams.agent import Delivery
 from streams.settings import Settings
-from streams.store import Store, clickhouse_address
+from streams.store import Store, StorePort, clickhouse_address
 from streams.topics import DEAD
 from streams.transport import Record
 from streams.turns import Turns
@@ -51,9 +51,9 @@ class DeadLettersAgent:
     name = "dead-letters"
     topic = DEAD
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: StorePort | None = None) -> None:
         self._settings = settings
-        self._store = Store(clickhouse_address(settings.clickhouse))
+        self._store = store or Store(clickhouse_address(settings.clickhouse))
         self._turns = Turns()
         self._pepper = b""
 

@@ -20,7 +20,7 @@ from streams.headers import is_tick, origin_of
 from streams.intake import dead_letter_record, read_record
 from streams.owner import Owner
 from streams.settings import Settings
-from streams.store import Store, clickhouse_address
+from streams.store import Store, StorePort, clickhouse_address
 from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations
 from streams.turns import Turns
 
@@ -44,10 +44,10 @@ class JourneysAgent:
     name = "journeys"
     topic = KEYED
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: StorePort | None = None) -> None:
         self._settings = settings
         self._producer = ReliableProducer(settings.kafka)
-        self._store = Store(clickhouse_address(settings.clickhouse))
+        self._store = store or Store(clickhouse_address(settings.clickhouse))
         self._admission = AdmissionSettings(blocked=settings.blocked_identities)
         self._coordinator: Coordinator | None = None
         self._pepper = b""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import stamina
 import structlog
@@ -30,6 +30,22 @@ def clickhouse_address(settings: ClickHouseSettings) -> ClickHouseAddress:
         password=settings.password.get_secret_value(),
         secure=settings.secure,
     )
+
+
+class StorePort(Protocol):
+    """Where results go: waits for a store that is away, raises only what nothing can be done about."""
+
+    async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
+        """Write a block durably; returns the rows that can never be written."""
+
+    async def read(self, question: Callable[[Reader], _T]) -> _T:
+        """Answer of a question."""
+
+    def interrupt(self) -> None:
+        """Give up what nobody waits for any more."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
 
 
 class Store:

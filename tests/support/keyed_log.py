@@ -65,7 +65,7 @@ class KeyedLog:
     def __init__(self, partitions: Mapping[int, Sequence[Entry]], refuses: Callable[[str], bool] = lambda _: False):
         self.partitions = partitions
         self.committed = dict.fromkeys(partitions, 0)
-        self.store = MemoryStore(refuses=lambda row: refuses(row["id"]))
+        self.store = MemoryStore(refuses=lambda row: "origin_offset" in row and refuses(row["id"]))
         self.outbox = Outbox(Faults())
         self._refuses = refuses
 

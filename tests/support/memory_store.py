@@ -13,23 +13,25 @@ from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint,
 from sinks.clickhouse.reader import PublishedVersions, Reader
 from sinks.clickhouse.records import AlertRecord, Checkpoint, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS, PreparedBlock
-from sinks.clickhouse.tables import ALERTS, CHECKPOINTS, FACTS, TOUCHPOINTS, Table
+from sinks.clickhouse.tables import ALERTS, CHECKPOINTS, DEAD_LETTERS, FACTS, TOUCHPOINTS, Table
 from sinks.clickhouse.writer import RefusedRow
 from tests.support.faults import Faults
 
 _T = TypeVar("_T")
 Row = dict[str, Any]
 _TABLES: dict[str, Table] = {
-    table.name: table for table in (TOUCHPOINTS, CHECKPOINTS, ALERTS, *(table for table, _ in FACTS.values()))
+    table.name: table
+    for table in (TOUCHPOINTS, CHECKPOINTS, ALERTS, DEAD_LETTERS, *(table for table, _ in FACTS.values()))
 }
 
 
 class MemoryStore:
-    """Implements the coordinator's store. `written` has every row of every insert, in order."""
+    """Implements `streams.store.StorePort`. `written` has every row of every insert, in order."""
 
     def __init__(self, faults: Faults | None = None, refuses: Callable[[Row], bool] = lambda _: False) -> None:
         self.written: dict[str, list[Row]] = {name: [] for name in _TABLES}
         self.blocks: list[PreparedBlock] = []
+        self.reads = 0
         self.faults = faults or Faults()
         self._refuses = refuses
 
@@ -37,7 +39,7 @@ class MemoryStore:
         if block.rows == 0:
             return ()
         rows = rows_of(block)
-        refused = [index for index, row in enumerate(rows) if block.table == "touchpoints" and self._refuses(row)]
+        refused = [index for index, row in enumerate(rows) if self._refuses(row)]
         kept = [row for index, row in enumerate(rows) if index not in refused]
         self.blocks.append(block)
         # A block that spans months is as many parts, and a server that dies between them has written some.
@@ -49,7 +51,12 @@ class MemoryStore:
         self.written[block.table] += rows_of(block) if block.rows else []
 
     async def read(self, question: Callable[[Reader], _T]) -> _T:
+        self.reads += 1
         return question(cast("Reader", _MemoryReader(self)))
+
+    def interrupt(self) -> None: ...
+
+    async def close(self) -> None: ...
 
     def live(self, kind: str) -> dict[str, Row]:
         """Rows of a kind of fact that analysts see, by id."""
@@ -142,7 +149,9 @@ _TEXTS = {field.name for field in msgspec.structs.fields(Touchpoint) if field.ty
 
 
 def _applied(row: Row) -> AppliedTouchpoint:
-    contract: dict[str, Any] = {name: (row[name] or None) if name in _TEXTS else row[name] for name in TOUCHPOINT_FIELDS}
+    contract: dict[str, Any] = {
+        name: (row[name] or None) if name in _TEXTS else row[name] for name in TOUCHPOINT_FIELDS
+    }
     return AppliedTouchpoint(Touchpoint(**contract), **{name: row[name] for name in ADMISSION_FIELDS})
 
 
