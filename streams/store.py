@@ -1,6 +1,7 @@
 """ClickHouse for the event loop: one thread, one connection to write and one to read, and patience."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol, TypeVar
@@ -13,11 +14,13 @@ from sinks.clickhouse.errors import RowsRefused, StoreUnavailable
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.rows import PreparedBlock
 from sinks.clickhouse.writer import RefusedRow, Writer
-from streams.settings import ClickHouseSettings
+from streams.settings import ClickHouseSettings, Settings, read_stack
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
 _CLOSE_WITHIN_S: Final = 2.0
+#: User of the local engine that can only read, and reaches neither files nor other hosts.
+_LOCAL_READER: Final = "reader"
 
 
 def clickhouse_address(settings: ClickHouseSettings) -> ClickHouseAddress:
@@ -46,6 +49,16 @@ class StorePort(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+def reading_address(settings: Settings) -> ClickHouseAddress:
+    """The same for questions of people: the local stack's engine locks a user of its own to reading."""
+    address = clickhouse_address(settings.clickhouse)
+    stack = read_stack(settings.data_dir)
+    is_local = (
+        stack is not None and stack.get("clickhouse_http") and stack["clickhouse"] == f"{address.host}:{address.port}"
+    )
+    return dataclasses.replace(address, user=_LOCAL_READER) if is_local else address
 
 
 class Store:

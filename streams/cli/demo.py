@@ -121,10 +121,10 @@ def _print_findings(settings: "Settings", company: "GeneratedCompany") -> None:
     from sinks.clickhouse.questions import ask
     from streams.cli.output import print_table
     from streams.cli.storytelling import day_text, story_lines
-    from streams.store import clickhouse_address
+    from streams.store import reading_address
     from streams.timeline import load_story
 
-    address = clickhouse_address(settings.clickhouse)
+    address = reading_address(settings)
     touchpoints, people, sessions, journeys, frictions, _ = ask(address, _COUNTS).rows[0]
     typer.echo(
         f"{touchpoints:,} touchpoints of {people:,} people became {sessions:,} sessions and {journeys:,} journeys"
@@ -150,9 +150,9 @@ def _verdict(settings: "Settings", company: "GeneratedCompany") -> str:
     from schemas.outputs import touchpoint_ref
     from schemas.touchpoint import TouchpointKey
     from sinks.clickhouse.questions import ask
-    from streams.store import clickhouse_address
+    from streams.store import reading_address
 
-    rows = ask(clickhouse_address(settings.clickhouse), _FOUND).rows
+    rows = ask(reading_address(settings), _FOUND).rows
     planted = company.truth.frictions
     missed = 0
     for friction in planted:

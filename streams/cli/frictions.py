@@ -33,7 +33,7 @@ def command(
     from sinks.clickhouse.questions import QuestionRefused, ask
     from streams.cli.output import friendly_errors, print_json, print_table
     from streams.settings import SettingsError, load_settings
-    from streams.store import clickhouse_address
+    from streams.store import reading_address
 
     known = rule_ids()
     if rule is not None and rule not in known:
@@ -48,7 +48,7 @@ def command(
     with friendly_errors(SettingsError, QuestionRefused, StoreUnavailable, SchemaMismatch):
         settings = load_settings(data_dir, clickhouse=clickhouse)
         parameters = {"rule": rule or "", "since": since_ms, "limit": limit}
-        answer = ask(clickhouse_address(settings.clickhouse), _SQL.format(columns=columns), parameters)
+        answer = ask(reading_address(settings), _SQL.format(columns=columns), parameters)
     if as_json:
         print_json(answer.records())
     elif answer.rows:

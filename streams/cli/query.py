@@ -34,11 +34,11 @@ def command(
     from sinks.clickhouse.questions import QuestionRefused, ask
     from streams.cli.output import friendly_errors, print_csv, print_json, print_table
     from streams.settings import SettingsError, load_settings
-    from streams.store import clickhouse_address
+    from streams.store import reading_address
 
     with friendly_errors(SettingsError, QuestionRefused, StoreUnavailable, SchemaMismatch):
         settings = load_settings(data_dir, clickhouse=clickhouse)
-        answer = ask(clickhouse_address(settings.clickhouse), sql)
+        answer = ask(reading_address(settings), sql)
     if format_ is Format.JSON_EACH_ROW:
         for record in answer.records():
             print_json(record)

@@ -25,12 +25,12 @@ def command(
     from streams.cli.output import friendly_errors, print_json
     from streams.cli.storytelling import counted, story_lines
     from streams.settings import SettingsError, load_settings
-    from streams.store import clickhouse_address
+    from streams.store import reading_address
     from streams.timeline import NobodyFound, find_person, load_story
 
     with friendly_errors(SettingsError, NobodyFound, QuestionRefused, StoreUnavailable, SchemaMismatch):
         settings = load_settings(data_dir, clickhouse=clickhouse)
-        address = clickhouse_address(settings.clickhouse)
+        address = reading_address(settings)
         story = load_story(address, find_person(address, identity, tenant=tenant, pepper=settings.pepper()))
     if as_json:
         print_json(story)
