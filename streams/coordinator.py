@@ -246,17 +246,18 @@ class Coordinator:
             await self._load(partition, tenants)
             self._owner.wake(tenants)
 
-    def _token_prefix(self) -> str:
-        ranges: dict[int, int] = {}
-        for batch in self._batches:
-            ranges[batch.partition] = max(batch.next_offset, ranges.get(batch.partition, 0))
-        places = ",".join(f"{partition}-{offset}" for partition, offset in sorted(ranges.items()))
-        return f"{self._log.topic}:{self._log.incarnation}:{places}"
-
-    def _checkpoints(self, watermarks: Mapping[int, int | None]) -> list[Checkpoint]:
+    @property
+    def _next_offsets(self) -> list[tuple[int, int]]:
         reached: dict[int, int] = {}
         for batch in self._batches:
             reached[batch.partition] = max(batch.next_offset, reached.get(batch.partition, 0))
+        return sorted(reached.items())
+
+    def _token_prefix(self) -> str:
+        places = ",".join(f"{partition}-{offset}" for partition, offset in self._next_offsets)
+        return f"{self._log.topic}:{self._log.incarnation}:{places}"
+
+    def _checkpoints(self, watermarks: Mapping[int, int | None]) -> list[Checkpoint]:
         return [
             Checkpoint(
                 consumer_group=self._log.group,
@@ -268,7 +269,7 @@ class Coordinator:
                 watermark_state=self._watermarks[partition].snapshot().decode(),
                 written_at=self._wall_clock_ms(),
             )
-            for partition, next_offset in sorted(reached.items())
+            for partition, next_offset in self._next_offsets
         ]
 
 

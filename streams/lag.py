@@ -4,7 +4,6 @@ import time
 from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from streams.settings import KafkaSettings, Settings
 from streams.topics import DEAD, KEYED, TOUCHPOINTS, admin_client, client_options
@@ -93,6 +92,3 @@ def wait_until_done(settings: Settings, timeout_s: float) -> bool:
                 return False
             time.sleep(0.1)
     return True
-
-
-__all__ = ["PATH", "KafkaError", "LagUnknown", "committed_offsets", "end_offsets", "wait_until_done"]

@@ -268,8 +268,3 @@ def read_stack(data_dir: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return stack if isinstance(stack, dict) else None
-
-
-def resolve_kafka(data_dir: Path, kafka: str | None) -> str:
-    """Brokers to talk to: the option, else the environment, else the local stack, else the default."""
-    return load_settings(data_dir, kafka=kafka).kafka.bootstrap
