@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from processors.diff import NOTHING_PUBLISHED, FactKind, Judgement, Published, diff, fact_id, published_after
 from processors.identifiers import unpack_version
+from processors.matters import matter_keys
 from processors.person import PersonState, StepResult, judge, restore, step
 from processors.settings import CoreSettings
 from schemas.touchpoint import AppliedTouchpoint
@@ -116,8 +117,7 @@ def test_friction_ids_are_unique_and_every_friction_lies_on_a_journey(
     refs = {f"default/test/{one.touchpoint.id}": one.touchpoint for one in story}
     for friction in judgement.frictions:
         for ref in friction.evidence.touchpoints:
-            names_a_matter = refs[ref].topic is not None or refs[ref].objects
-            assert ref in journeys[friction.journey_id] or not names_a_matter
+            assert ref in journeys[friction.journey_id] or not matter_keys(refs[ref].objects, refs[ref].topic)
         assert not any(refs[ref].probe for ref in friction.evidence.touchpoints)
 
 
