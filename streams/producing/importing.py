@@ -120,7 +120,10 @@ class RowMapper:
             return source.prefix + hash_
         if source.columns:
             cells = {column: cell for column in source.columns if (cell := self._cell(row, column)) is not None}
-            return _hash_encoder.encode(cells).decode() if cells else None
+            if name == "ext":
+                return _hash_encoder.encode(cells).decode() if cells else None
+            # A part that is missing would leave one value to many: a device without its visitor is everybody's.
+            return source.prefix + _joined(cells.values()) if len(cells) == len(source.columns) else None
         column = source.column or ""
         cell = self._cell(row, column)
         if cell is None:
@@ -147,6 +150,11 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def _joined(cells: Iterable[Any]) -> str:
+    """One text of several, which no others give."""
+    return "/".join(_text(cell).replace("%", "%25").replace("/", "%2F") for cell in cells)
 
 
 def _truth(cell: Any) -> bool:

@@ -76,14 +76,15 @@ DateFormat = Annotated[CellText, AfterValidator(_date_format)]
 
 
 class ValueSource(_Part):
-    """Where a value comes from: a constant, a column, several columns (for `ext`), or the hash of the row.
+    """Where a value comes from: a constant, a column, several columns, or the hash of the row.
 
+    Several columns make JSON for `ext`; for another text they must all have a value, and are joined with a slash.
     `prefix` goes before texts, `unit` makes milliseconds of a number, `dates` are tried instead of the mapping's.
     """
 
     constant: Any = None
     column: CellText | None = None
-    columns: tuple[CellText, ...] | None = None
+    columns: Annotated[tuple[CellText, ...], Field(min_length=1)] | None = None
     row_hash: Literal[True] | None = None
     prefix: str = ""
     unit: Literal["ms", "s", "min", "h", "d"] | None = None
@@ -126,8 +127,8 @@ def _fitting(fields: dict[str, tuple[ValueSource, ...]]) -> dict[str, tuple[Valu
 
 
 def _fitting_source(name: str, expected: type, source: ValueSource) -> ValueSource:
-    if source.columns is not None and name != "ext":
-        raise ValueError(f"{name}: columns is for ext alone; name one with column")
+    if source.columns is not None and expected not in {str, tuple}:
+        raise ValueError(f"{name}: columns is for texts; name one with column")
     if source.unit and expected not in {int, float}:
         raise ValueError(f"{name}: unit is for numbers")
     if source.prefix and expected not in {str, tuple}:

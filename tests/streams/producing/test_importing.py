@@ -171,6 +171,25 @@ def test_further_columns_travel_as_json_text() -> None:
     assert json.loads(touchpoint.ext or "") == {"State": "VA", "Score": 3}
 
 
+COOKIE = WHOLE + "  topic: {columns: [Visitor, Device], prefix: 'on '}"
+
+
+def test_several_columns_make_one_text() -> None:
+    assert one(COOKIE, Visitor=7, Device="iPhone - iOS").topic == "on 7/iPhone - iOS"
+
+
+def test_other_columns_make_another_text() -> None:
+    parts = ["a", "b", "a/b", "a%2Fb", "a%", "2Fb", "%"]
+    texts = {one(COOKIE, Visitor=visitor, Device=device).topic for visitor in parts for device in parts}
+    assert len(texts) == len(parts) ** 2
+
+
+@pytest.mark.parametrize("cells", [{"Visitor": "7", "Device": "-"}, {"Visitor": "", "Device": "iPhone"}])
+def test_several_columns_of_which_one_is_missing_make_no_text(cells: dict[str, str]) -> None:
+    mapping = WHOLE.replace("[{column: Card", '[{columns: [Visitor, Device], prefix: "cookie:"}, {column: Card')
+    assert one(mapping, **cells).identities == ("loyalty:77", "email:a@example.org")
+
+
 @pytest.mark.parametrize(
     "other",
     [

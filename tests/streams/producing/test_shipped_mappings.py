@@ -30,6 +30,8 @@ SESSIONS = """id_visitor|id_session|dim_session_number|dim_user_agent|dim_device
 sent_message|sent_booking_request
 v1|s1|1|App "6.0" iPhone|iPhone - iOS|2015-02-16|2015-02-16 21:50:41|2015-02-16 22:13:42|1|0|1
 v1|s2|2|NULL|Desktop - Chrome|2015-02-18|2015-02-18 11:57:15|2015-02-18 12:12:48|0|1|0
+v2|s3|1|App "6.1" iPhone|iPhone - iOS|2015-02-18|2015-02-18 11:57:15|2015-02-18 12:12:48|0|0|0
+v1|s4|3|App "6.1" iPhone|iPhone - iOS|2015-02-19|2015-02-19 11:57:15|2015-02-19 12:12:48|0|0|0
 """
 COMPLAINTS = """Date received,Product,Sub-product,Issue,Sub-issue,Company,State,ZIP code,Consumer consent provided?,\
 Submitted via,Date sent to company,Company response to consumer,Timely response?,Consumer disputed?
@@ -88,12 +90,20 @@ def test_a_web_session_becomes_its_beginning_its_end_and_what_its_flags_say(tmp_
         ("s2", "session.started", "web"),
         ("s2", "message.received", "web"),
         ("s2", "session.ended", "web"),
+        ("s3", "session.started", "app"),
+        ("s3", "session.ended", "app"),
+        ("s4", "session.started", "app"),
+        ("s4", "session.ended", "app"),
     ]
     started, *_, ended = touchpoints[:4]
     assert (started.occurred_at, started.ended_at) == (at(2015, 2, 16, 21, 50, 41), ended.occurred_at)
-    assert started.identities == ("account:v1",)
+    assert started.identities == ("account:v1", "cookie:v1/iPhone - iOS")
     assert started.ext == '{"dim_session_number":"1","dim_user_agent":"App \\"6.0\\" iPhone"}'
     assert touchpoints[4].ext == '{"dim_session_number":"2"}'
+    assert touchpoints[4].identities == ("account:v1", "cookie:v1/Desktop - Chrome")
+    # The same kind of device is another one in other hands, and the same one after an update.
+    assert touchpoints[7].identities == ("account:v2", "cookie:v2/iPhone - iOS")
+    assert touchpoints[9].identities == started.identities
 
 
 def test_every_complaint_is_a_person_of_its_own_and_an_exact_duplicate_is_the_same(tmp_path: Path) -> None:
@@ -153,7 +163,10 @@ def test_web_sessions_log_gives_two_touchpoints_for_every_session_and_one_for_ev
         "order.placed": sum(row["sent_booking_request"] == "1" for row in rows),
     }
     assert len({touchpoint.key for touchpoint in touchpoints}) == len(touchpoints)
-    assert len({touchpoint.identities for touchpoint in touchpoints}) == len({row["id_visitor"] for row in rows})
+    cookies = {touchpoint.identities[1]: touchpoint.identities[0] for touchpoint in touchpoints}
+    assert cookies.items() == {touchpoint.identities[::-1] for touchpoint in touchpoints}
+    assert set(cookies.values()) == {f"account:{row['id_visitor']}" for row in rows}
+    assert len(cookies) == len({(row["id_visitor"], row["dim_device_app_combo"]) for row in rows})
 
 
 @pytest.mark.logs
