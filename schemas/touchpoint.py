@@ -108,7 +108,9 @@ class AppliedTouchpoint(msgspec.Struct, frozen=True, gc=False):
     """A touchpoint after admission: hashed identities, corrected time, and where in the log it stood.
 
     `event_time` is `occurred_at` after the correction for a producer's clock (UTC milliseconds); `identity_hash` is
-    the hash of the strongest identity and decides the owner; `ingestion_time` is the broker's append time.
+    the hash of the strongest identity and decides the owner; `ingestion_time` is the broker's append time. `rotated`
+    holds the same identities, in their order, hashed under the key before the current one while that still counts. It
+    says nothing about what happened and is not stored.
     """
 
     touchpoint: Touchpoint
@@ -121,6 +123,7 @@ class AppliedTouchpoint(msgspec.Struct, frozen=True, gc=False):
     origin_partition: int
     origin_offset: int
     schema_id: int
+    rotated: tuple[str, ...] = ()
 
     @property
     def key(self) -> TouchpointKey:

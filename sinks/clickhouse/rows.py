@@ -56,7 +56,7 @@ class PreparedBlock(msgspec.Struct, frozen=True):
 def touchpoint_block(touchpoints: Iterable[AppliedTouchpoint], *, token_prefix: str) -> PreparedBlock:
     """Rows of `touchpoints`. Repeating a touchpoint is harmless; of differing copies the first in the log counts."""
     rows = [
-        (*astuple(applied.touchpoint), *astuple(applied)[1:], _MAX_UINT64 - applied.ingestion_time)
+        (*astuple(applied.touchpoint), *astuple(applied)[1:-1], _MAX_UINT64 - applied.ingestion_time)
         for applied in touchpoints
     ]
     return _block(TOUCHPOINTS, (*TOUCHPOINT_FIELDS, *ADMISSION_FIELDS, "ingest_version"), rows, token_prefix)
@@ -131,7 +131,7 @@ def alert_block(alerts: Iterable[AlertRecord], *, token_prefix: str) -> Prepared
 
 #: Fields of a touchpoint after admission that are columns as they are.
 ADMISSION_FIELDS: tuple[str, ...] = tuple(
-    field for field in AppliedTouchpoint.__struct_fields__ if field != "touchpoint"
+    field for field in AppliedTouchpoint.__struct_fields__ if field not in {"touchpoint", "rotated"}
 )
 
 
