@@ -36,6 +36,13 @@ def command(
             help="When it all begins, UTC (default: midnight 30 days ago).",
         ),
     ] = None,
+    identities: Annotated[
+        bool,
+        typer.Option(
+            "--identities",
+            help="Add people beyond --persons who are known by several identities, or share them with others.",
+        ),
+    ] = False,
     days: Annotated[int, typer.Option("--days", help="Days in which everything happens, at least 24.")] = 28,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.jsonl", help="File to write (default: standard output).")
@@ -52,7 +59,9 @@ def command(
 
     begin = int(start.replace(tzinfo=UTC).timestamp()) * 1000 if start else _default_start()
     try:
-        company = GeneratedCompany(persons=persons, events=events, seed=seed, start=begin, span_days=days)
+        company = GeneratedCompany(
+            persons=persons, events=events, seed=seed, start=begin, span_days=days, identities=identities
+        )
     except ValueError as error:
         fail(str(error))
     if begin + days * _DAY_MS > time.time_ns() // 1_000_000:

@@ -6,8 +6,9 @@ systems would send them, which is not quite the order in which they happened.
 
 import hashlib
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
 from itertools import count
+from operator import attrgetter
 from random import Random
 from typing import Final
 
@@ -17,6 +18,18 @@ from schemas.json_form import iso_time
 from schemas.touchpoint import Touchpoint
 from streams.producing.company import HOUR_WEIGHTS
 from streams.producing.everyday import GLANCE, EpisodeKind, EverydayLife, episode_sizes
+from streams.producing.identity_scenarios import (
+    IDENTITY_SCENARIOS,
+    LONGEST_IDENTITY_STORY,
+    PLACEHOLDER,
+    Arrival,
+    Cast,
+    IdentityScenario,
+    PlantedPerson,
+    Sending,
+    placeholder_customer,
+    sendings,
+)
 from streams.producing.planted import DAY, HOUR, MINUTE, PlantedFriction, Script, SilentCase
 from streams.producing.scenarios import HOUSEHOLDS, LONGEST_STORY, SCENARIOS
 
@@ -52,7 +65,9 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
     """What must be found in generated data, and where nothing must be found; complete, so nothing else may be found.
 
-    `start` and `end` are ISO 8601, the span in which everything happens.
+    `start` and `end` are ISO 8601, the span in which everything happens. `people` are those with planted identities;
+    everybody else has one identity. `placeholders` are identities of nobody: where one of them comes first, the next
+    identity says who it was.
     """
 
     persons: int
@@ -63,19 +78,31 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     totals: Totals
     frictions: tuple[PlantedFriction, ...]
     silent: tuple[SilentCase, ...]
+    people: tuple[PlantedPerson, ...]
+    placeholders: tuple[str, ...]
 
 
 class GeneratedCompany:
     """Data of a company with `persons` persons and `events` distinct touchpoints from `start` (UTC milliseconds) on.
 
-    Ids and persons carry a hash of all numbers, so data sets made from different ones never mix.
+    With `identities` there are, beyond these, people who are known by several identities. Ids and persons carry a hash
+    of all numbers, so data sets made from different ones never mix.
 
     Raises:
         ValueError: the numbers are too small for each other; the message says what is needed.
 
     """
 
-    def __init__(self, *, persons: int, events: int, seed: int, start: int, span_days: int = DEFAULT_SPAN_DAYS) -> None:
+    def __init__(
+        self,
+        *,
+        persons: int,
+        events: int,
+        seed: int,
+        start: int,
+        span_days: int = DEFAULT_SPAN_DAYS,
+        identities: bool = False,
+    ) -> None:
         if persons < 1:
             raise ValueError(f"at least one person is needed, got {persons}")
         if events < persons:
@@ -84,7 +111,8 @@ class GeneratedCompany:
             raise ValueError(f"stories need a span of at least {SHORTEST_SPAN_DAYS} days, got {span_days}")
         #: Decides all chances; the start does not, so that the same story can be told of any time.
         self._chances = f"{persons}/{events}/{seed}/{span_days}"
-        self._tag = hashlib.blake2b(f"{self._chances}/{start}".encode(), digest_size=4).hexdigest()
+        distinction = f"{self._chances}/{start}" + ("/identities" if identities else "")
+        self._tag = hashlib.blake2b(distinction.encode(), digest_size=4).hexdigest()
         self._seed = seed
         self._start = start
         self._end = start + span_days * DAY
@@ -92,12 +120,22 @@ class GeneratedCompany:
         self._persons = persons
         self._duplicates = events // _TOUCHPOINTS_PER_DUPLICATE
         self._scripts = self._plant()
+        self._casts = self._plant_identities() if identities else {}
+        self._sendings = sorted(
+            (sending for cast, arrival in self._casts.items() for sending in sendings(cast, arrival)),
+            key=lambda sending: (sending.at, sending.touchpoint.id),
+        )
 
     @property
     def truth(self) -> Truth:
         """What is in the data."""
-        frictions = tuple(friction for script in self._scripts for friction in script.frictions)
-        silent = tuple(case for script in self._scripts for case in script.silent)
+        known_by_several = [script for cast in self._casts for script in cast.scripts]
+        scripts = [*self._scripts, *known_by_several]
+        frictions = tuple(friction for script in scripts for friction in script.frictions)
+        silent = tuple(case for script in scripts for case in script.silent)
+        people = tuple(person for cast in self._casts for person in cast.people)
+        touchpoints = self._events + sum(len(script.touchpoints) for script in known_by_several)
+        lines = self._events + self._duplicates + len(self._sendings)
         return Truth(
             persons=self._persons,
             events=self._events,
@@ -105,19 +143,25 @@ class GeneratedCompany:
             start=iso_time(self._start),
             end=iso_time(self._end),
             totals=Totals(
-                touchpoints=self._events,
-                duplicates=self._duplicates,
-                lines=self._events + self._duplicates,
-                persons=self._persons,
+                touchpoints=touchpoints,
+                duplicates=lines - touchpoints,
+                lines=lines,
+                persons=self._persons + len(people),
                 frictions=len(frictions),
                 silent=len(silent),
             ),
             frictions=frictions,
             silent=silent,
+            people=people,
+            placeholders=(PLACEHOLDER,) if self._casts else (),
         )
 
     def touchpoints(self) -> Iterator[Touchpoint]:
         """All touchpoints, exact duplicates among them, in the order of sending; the same at every call."""
+        for sending in merge(self._company_sendings(), self._sendings, key=attrgetter("at")):
+            yield sending.touchpoint
+
+    def _company_sendings(self) -> Iterator[Sending]:
         rng = self._random("sending")
         twice = set(rng.sample(range(self._events), self._duplicates))
         queue: list[tuple[int, int, Touchpoint]] = []
@@ -125,7 +169,8 @@ class GeneratedCompany:
         sent = 0
         for start, episode in self._episodes():
             while queue and queue[0][0] <= start:
-                yield heappop(queue)[2]
+                at, _, touchpoint = heappop(queue)
+                yield Sending(at, touchpoint)
             for touchpoint, is_story in episode:
                 delay = rng.randint(0, _USUAL_DELAY)
                 is_late = rng.random() < _LATE_SHARE and touchpoint.occurred_at < self._end - DAY
@@ -136,13 +181,20 @@ class GeneratedCompany:
                     heappush(queue, (touchpoint.occurred_at + delay + rng.randint(1, HOUR), next(order), touchpoint))
                 sent += 1
         while queue:
-            yield heappop(queue)[2]
+            at, _, touchpoint = heappop(queue)
+            yield Sending(at, touchpoint)
 
     def _random(self, purpose: str) -> Random:
         return Random(f"{self._chances}/{purpose}")  # noqa: S311 - data for trying things, nothing secret
 
     def _person(self, number: int, namespace: str = "customer_no") -> str:
         return f"{namespace}:{self._tag}-{number:06d}"
+
+    def _identity(self, namespace: str, number: int) -> str:
+        """An identity of nobody else."""
+        if namespace == "phone":
+            return f"phone:+49{int(self._tag, 16):010d}{number:03d}"
+        return f"{namespace}:{self._tag}-i{number}" + ("@mail.example" if namespace == "email" else "")
 
     def _ids(self, prefix: str) -> Iterator[str]:
         return (f"{self._tag}-{prefix}{number}" for number in count(1))
@@ -166,6 +218,28 @@ class GeneratedCompany:
                 break
             scripts.append(script)
         return scripts
+
+    def _plant_identities(self) -> dict[Cast, Arrival]:
+        """People with several identities, each scenario in every order of arrival, and a placeholder once."""
+        rng = self._random("identities")
+        ids = self._ids("i")
+        numbers = count(1)
+        room = self._end - _AFTER_STORIES - LONGEST_IDENTITY_STORY
+
+        def cast(scenario: IdentityScenario) -> Cast:
+            start = rng.randint(self._start + _BEFORE_STORIES, room)
+            made = Cast(
+                scenario.__name__,
+                start,
+                lambda: next(ids),
+                lambda namespace: self._identity(namespace, next(numbers)),
+                rng,
+            )
+            scenario(made)
+            return made
+
+        casts = {cast(scenario): arrival for scenario in IDENTITY_SCENARIOS for arrival in Arrival}
+        return casts | {cast(placeholder_customer): Arrival.SOME_LATE}
 
     def _episodes(self) -> Iterator[tuple[int, list[tuple[Touchpoint, bool]]]]:
         """Start of every episode and its touchpoints, in the order of their starts; true marks those of a story."""

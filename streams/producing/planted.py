@@ -62,6 +62,14 @@ class Script:
         self._start = start
         self._make_id = make_id
 
+    def known_as(self, *identities: str) -> None:
+        """What is known of the person in every touchpoint that is added from now on, strongest first."""
+        self.everywhere["identities"] = identities
+
+    def talk_about(self, topic: str) -> None:
+        """What every touchpoint that is added from now on is about."""
+        self.topic = self.everywhere["topic"] = topic
+
     def moment(self, at: int) -> int:
         """UTC milliseconds of a time of this script."""
         return self._start + at

@@ -1,4 +1,7 @@
-"""The core over generated data finds every planted friction as it was planted, and nothing else."""
+"""The core over generated data finds every planted friction as it was planted, and nothing else.
+
+Who is who comes from the truth here, so what is planted is right whatever joins identities.
+"""
 
 from typing import NamedTuple
 
@@ -13,6 +16,7 @@ from schemas.log import Position
 from schemas.outputs import Friction
 from schemas.touchpoint import AppliedTouchpoint
 from streams.producing.generator import GeneratedCompany
+from tests.support.generated import TrueOwners
 from tests.support.touchpoints import DAY, MONDAY
 
 PEPPER = b"only for tests, and long enough for one"
@@ -47,9 +51,20 @@ def as_found(friction: Friction) -> Found:
     )
 
 
-def judged(company: GeneratedCompany) -> list[Friction]:
-    """Frictions of all persons once everything has arrived, in the order of sending."""
-    end = milliseconds(company.truth.end)
+def person_key(identity: str) -> str:
+    key = owner_hash(PEPPER, "default", identity)
+    assert key is not None
+    return key
+
+
+def judged(company: GeneratedCompany, *, by_identity: bool = False) -> list[Friction]:
+    """Frictions of all persons once everything has arrived, in the order of sending.
+
+    Persons are those of the truth, or else the strongest identities.
+    """
+    truth = company.truth
+    end = milliseconds(truth.end)
+    owners = TrueOwners((person.identities for person in truth.people), truth.placeholders)
     states: dict[str, PersonState] = {}
     newest = 0
     for offset, touchpoint in enumerate(company.touchpoints()):
@@ -62,7 +77,7 @@ def judged(company: GeneratedCompany) -> list[Friction]:
             settings=AdmissionSettings(),
         )
         assert isinstance(applied, AppliedTouchpoint), applied
-        key = applied.identity_hash
+        key = applied.identity_hash if by_identity else person_key(owners.of(touchpoint.identities))
         step(states.setdefault(key, PersonState(touchpoint.tenant, key)), applied)
         newest = max(newest, applied.event_time)
     watermark = newest - ALLOWED_LATENESS
@@ -72,19 +87,20 @@ def judged(company: GeneratedCompany) -> list[Friction]:
     ]
 
 
+@pytest.mark.parametrize("identities", [False, True])
 @pytest.mark.parametrize(
     ("persons", "events", "seed"),
     [(8, 300, 1), (120, 3_000, 2), (400, 12_000, 3), (400, 12_000, 4), (60, 20_000, 5), (1_500, 15_000, 6)],
 )
 def test_every_planted_friction_is_found_as_it_was_planted_and_nothing_else(
-    persons: int, events: int, seed: int
+    persons: int, events: int, seed: int, *, identities: bool
 ) -> None:
-    company = GeneratedCompany(persons=persons, events=events, seed=seed, start=MONDAY)
+    company = GeneratedCompany(persons=persons, events=events, seed=seed, start=MONDAY, identities=identities)
     found = {as_found(friction) for friction in judged(company)}
     planted = {
         Found(
             friction.rule_id,
-            owner_hash(PEPPER, "default", friction.person) or "",
+            person_key(friction.person),
             friction.anchor_at,
             friction.variant,
             friction.severity_base,
@@ -99,16 +115,26 @@ def test_every_planted_friction_is_found_as_it_was_planted_and_nothing_else(
 
 
 def test_no_rule_fires_where_the_truth_says_that_it_stays_silent() -> None:
-    company = GeneratedCompany(persons=400, events=12_000, seed=7, start=MONDAY)
+    company = GeneratedCompany(persons=400, events=12_000, seed=7, start=MONDAY, identities=True)
     sent = {(touchpoint.source, touchpoint.id): touchpoint.occurred_at for touchpoint in company.touchpoints()}
     fired = {(friction.rule_id, friction.person_key, friction.anchor_at) for friction in judged(company)}
     silent = {
         (
             case.rule_id,
-            owner_hash(PEPPER, "default", case.person) or "",
+            person_key(case.person),
             sent[case.touchpoint.source, case.touchpoint.id],
         )
         for case in company.truth.silent
     }
     assert len(silent) == len(company.truth.silent) > 0
     assert fired.isdisjoint(silent)
+
+
+def test_planted_frictions_are_others_when_every_identity_is_a_person() -> None:
+    company = GeneratedCompany(persons=1, events=100, seed=1, start=MONDAY, identities=True)
+    planted = {(friction.rule_id, friction.variant, friction.anchor_at) for friction in company.truth.frictions}
+    strangers = {
+        (friction.rule_id, friction.variant, friction.anchor_at) for friction in judged(company, by_identity=True)
+    }
+    assert len(planted - strangers) > 20
+    assert len(strangers - planted) > 100

@@ -10,12 +10,16 @@ from schemas.json_form import milliseconds, touchpoint_from_json, touchpoint_to_
 from schemas.touchpoint import Touchpoint
 from schemas.vocabulary import ACTORS, CHANNELS, DIRECTIONS, KINDS, OUTCOMES
 from streams.producing.generator import GeneratedCompany, Truth
+from streams.producing.identity_scenarios import IDENTITY_SCENARIOS, LONGEST_IDENTITY_STORY, PLACEHOLDER
 from streams.producing.scenarios import LONGEST_STORY, SCENARIOS
+from tests.support.generated import TrueOwners
 from tests.support.touchpoints import DAY, HOUR, MONDAY
 
 
-def company(persons: int = 150, events: int = 6_000, seed: int = 1, start: int = MONDAY) -> GeneratedCompany:
-    return GeneratedCompany(persons=persons, events=events, seed=seed, start=start)
+def company(
+    persons: int = 150, events: int = 6_000, seed: int = 1, start: int = MONDAY, *, identities: bool = False
+) -> GeneratedCompany:
+    return GeneratedCompany(persons=persons, events=events, seed=seed, start=start, identities=identities)
 
 
 def planted_persons(truth: Truth) -> set[str]:
@@ -29,6 +33,13 @@ def planted_scenarios(truth: Truth) -> set[str]:
 @pytest.fixture(scope="module")
 def touchpoints() -> list[Touchpoint]:
     return list(company().touchpoints())
+
+
+@pytest.fixture(scope="module")
+def of_many_names() -> list[Touchpoint]:
+    """What people with several identities add."""
+    own = {person for people in company(identities=True).truth.people for person in people.identities}
+    return [touchpoint for touchpoint in company(identities=True).touchpoints() if own & set(touchpoint.identities)]
 
 
 @pytest.mark.parametrize(("persons", "events"), [(1, 1), (2, 40), (3, 3), (150, 6_000), (700, 9_999)])
@@ -50,7 +61,8 @@ def test_the_same_numbers_give_the_same_data_at_every_call() -> None:
 def test_other_numbers_give_data_that_share_no_key_and_no_person(touchpoints: list[Touchpoint]) -> None:
     keys = {touchpoint.key for touchpoint in touchpoints}
     persons = {touchpoint.identities for touchpoint in touchpoints}
-    for other in (company(seed=2), company(start=MONDAY + DAY), company(events=6_001)):
+    others = (company(seed=2), company(start=MONDAY + DAY), company(events=6_001), company(identities=True))
+    for other in others:
         sent = list(other.touchpoints())
         assert keys.isdisjoint(touchpoint.key for touchpoint in sent)
         assert persons.isdisjoint(touchpoint.identities for touchpoint in sent)
@@ -120,13 +132,14 @@ def test_a_small_company_gets_the_first_scenarios() -> None:
 
 
 def test_what_the_truth_names_is_in_the_data_under_its_person() -> None:
-    made = company()
+    made = company(identities=True)
+    owners = TrueOwners((person.identities for person in made.truth.people), made.truth.placeholders)
     sent = {(touchpoint.source, touchpoint.id): touchpoint for touchpoint in made.touchpoints()}
     for friction in made.truth.frictions:
         anchor = sent[friction.anchor.source, friction.anchor.id]
-        assert (anchor.occurred_at, anchor.identities) == (friction.anchor_at, (friction.person,))
+        assert (anchor.occurred_at, owners.of(anchor.identities)) == (friction.anchor_at, friction.person)
     for case in made.truth.silent:
-        assert sent[case.touchpoint.source, case.touchpoint.id].identities == (case.person,)
+        assert owners.of(sent[case.touchpoint.source, case.touchpoint.id].identities) == case.person
 
 
 def test_no_story_is_longer_than_the_longest() -> None:
@@ -150,6 +163,71 @@ def test_nobody_without_a_story_talks_about_one_topic_twice_in_eight_days() -> N
     gaps = [later - earlier for threads in begun.values() for earlier, later in pairwise(sorted(threads.values()))]
     assert gaps
     assert min(gaps) > 8 * DAY
+
+
+def test_people_of_many_names_come_on_top_of_the_numbers_and_are_counted_exactly() -> None:
+    made = company(identities=True)
+    truth = made.truth
+    sent = list(made.touchpoints())
+    owners = TrueOwners((person.identities for person in truth.people), truth.placeholders)
+    assert (truth.persons, truth.events) == (150, 6_000)
+    assert len({touchpoint.key for touchpoint in sent}) == truth.totals.touchpoints > 6_900
+    assert len(sent) == truth.totals.lines == truth.totals.touchpoints + truth.totals.duplicates
+    assert truth.totals.duplicates > 30 + 10
+    assert len({owners.of(touchpoint.identities) for touchpoint in sent}) == truth.totals.persons
+    assert truth.totals.persons == 150 + len(truth.people)
+    assert sent == list(made.touchpoints()) == list(company(identities=True).touchpoints())
+    assert truth == company(identities=True).truth
+
+
+def test_without_people_of_many_names_the_truth_names_none() -> None:
+    truth = company().truth
+    assert (truth.people, truth.placeholders) == ((), ())
+
+
+def test_no_identity_has_two_owners_and_none_goes_unseen(of_many_names: list[Touchpoint]) -> None:
+    truth = company(identities=True).truth
+    owned = [identity for person in truth.people for identity in person.identities]
+    assert len(owned) == len(set(owned))
+    assert PLACEHOLDER not in owned
+    assert {identity for touchpoint in of_many_names for identity in touchpoint.identities} == {*owned, PLACEHOLDER}
+    for touchpoint in of_many_names:
+        assert strongest_identity(touchpoint.identities) == touchpoint.identities[0]
+
+
+@pytest.mark.parametrize("scenario", [scenario.__name__ for scenario in IDENTITY_SCENARIOS])
+def test_every_identity_scenario_comes_in_order_with_some_late_and_last_first(
+    scenario: str, of_many_names: list[Touchpoint]
+) -> None:
+    people = [person for person in company(identities=True).truth.people if person.scenario == scenario]
+    size = len(people) // 3
+    times = []
+    for cast in range(3):
+        own = {identity for person in people[cast * size : (cast + 1) * size] for identity in person.identities}
+        story = [touchpoint for touchpoint in of_many_names if own & set(touchpoint.identities)]
+        times.append(list(dict.fromkeys(touchpoint.occurred_at for touchpoint in story)))
+        assert max(times[-1]) - min(times[-1]) <= LONGEST_IDENTITY_STORY
+    assert times[0] == sorted(times[0])
+    assert times[2] == sorted(times[2], reverse=True)
+
+
+def test_some_touchpoints_of_many_names_are_hours_late(of_many_names: list[Touchpoint]) -> None:
+    latest = 0
+    late = 0
+    for touchpoint in of_many_names:
+        latest = max(latest, touchpoint.occurred_at)
+        late += latest - touchpoint.occurred_at > HOUR
+    assert late > 50
+
+
+def test_the_placeholder_hides_more_people_than_an_identity_may_be_seen_with(of_many_names: list[Touchpoint]) -> None:
+    companions = Counter(
+        touchpoint.identities[1] for touchpoint in of_many_names if touchpoint.identities[0] == PLACEHOLDER
+    )
+    assert {identity.partition(":")[0] for identity in companions} == {"case_contact", "email"}
+    assert len(companions) > 300
+    behind = [person for person in company(identities=True).truth.people if person.scenario == "placeholder_customer"]
+    assert {person.identities for person in behind} == {(identity,) for identity in companions}
 
 
 @pytest.mark.parametrize(
