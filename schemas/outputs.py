@@ -149,7 +149,10 @@ class EffortPosting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """The human behind identities, as far as the touchpoints tell. `next_deadline` is when to judge again."""
+    """The human behind identities, as far as the touchpoints tell.
+
+    `next_deadline` is when to judge again; `identifiers` are the hashes of the identities that make up the person.
+    """
 
     person_key: str
     tenant: str
@@ -162,6 +165,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     journeys: int
     frictions: int
     next_deadline: int | None
+    identifiers: tuple[str, ...] = ()
 
 
 Fact = Session | Journey | Friction | EffortPosting | Person

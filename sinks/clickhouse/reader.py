@@ -1,22 +1,70 @@
-"""Reads back what a worker needs: touchpoints, what is published, deadlines, checkpoints, alerts, dead letters."""
+"""Reads back what a worker needs: touchpoints, links, what is published, deadlines, checkpoints, ledgers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect, interrupt
 from sinks.clickhouse.errors import ANSWER_ERRORS, understood
 from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS
-from sinks.clickhouse.tables import ALERTS, CHECKPOINTS, DEAD_LETTERS, FACTS, TOUCHPOINTS, Column, Table
+from sinks.clickhouse.tables import (
+    ALERTS,
+    CHECKPOINTS,
+    DEAD_LETTERS,
+    FACTS,
+    PERSON_IDENTIFIERS,
+    TOUCHPOINTS,
+    Column,
+    Table,
+)
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 #: Keys in one statement: 36 characters each, and ClickHouse takes 256 KiB.
 _KEYS_PER_QUERY: Final = 5_000
+#: Where a statement holds placeholders twice, and identities with their namespaces.
+_PLACEHOLDERS_PER_QUERY: Final = 1_000
+_NAMES_PER_QUERY: Final = 1_000
+
+#: Bits of a row's version that count how often its person's identifiers became others.
+_PERSON_EPOCH: Final = "bitAnd(bitShiftRight(version, 42), 4095)"
+
+#: The statements that can matter, of the first companions of each identifier. One thread walks the rows in their order
+#: and never holds more of a crowd of companions than the first few: an identifier that everybody shares costs little.
+_LINKS_SQL: Final = """
+SELECT identifier, pair.3, pair.4, pair.2, said.4, said.1, said.2, said.3, said.5
+FROM (
+    SELECT identifier, groupArraySorted(%(at_most)s)((first, other, toString(tenant), identity, statements)) AS pairs
+    FROM (
+        WITH
+            (toUnixTimestamp64Milli(event_time), toString(source), id) AS place,
+            (place.1, place.2, id, toString(kind), toUnixTimestamp64Milli(ingestion_time)) AS statement
+        SELECT
+            tenant,
+            identifier,
+            any(identity) AS identity,
+            any(other) AS other,
+            min(place) AS first,
+            arrayFilter(said -> said.4 != '', [
+                minIf(statement, kind = 'seen'),
+                minIf(statement, kind = 'rotated'),
+                maxIf(statement, kind IN ('linked', 'unlinked'))
+            ]) AS statements
+        FROM identity_links FINAL
+        WHERE identifier IN %(keys)s
+        GROUP BY tenant, identifier, other_identifier
+    )
+    GROUP BY identifier
+)
+ARRAY JOIN pairs AS pair
+ARRAY JOIN pair.5 AS said
+SETTINGS optimize_aggregation_in_order = 1, max_threads = 1
+"""
 
 #: Versions of what is published and not withdrawn: person_key -> kind of fact -> id -> version.
 PublishedVersions = dict[str, dict[str, dict[str, int]]]
@@ -43,10 +91,7 @@ class Reader:
         sql = f"SELECT {_TOUCHPOINT_SELECTION} FROM touchpoints WHERE identity_hash IN %(keys)s"  # noqa: S608
         for keys in _parts(found):
             for applied in _touchpoints(self._columns(sql, {"keys": keys}, "reading touchpoints")):
-                copies = found[applied.identity_hash]
-                seen = copies.get(applied.key)
-                if seen is None or _log_order(applied) < _log_order(seen):
-                    copies[applied.key] = applied
+                _keep_first(found[applied.identity_hash], applied)
         return {hash_: sorted(copies.values(), key=lambda applied: applied.order) for hash_, copies in found.items()}
 
     def load_published(self, person_keys: Iterable[str]) -> PublishedVersions:
@@ -73,6 +118,87 @@ class Reader:
         for keys in _parts(dict.fromkeys(person_keys)):
             found.update(zip(*self._columns(sql, {"keys": keys}, "reading persons") or ((), ()), strict=True))
         return found
+
+    def load_links(self, identifiers: Iterable[str], at_most: int) -> dict[str, list[IdentityLink]]:
+        """Statements about each identifier that can matter, in the order of their touchpoints.
+
+        Of a pair these are the first that saw both, the first that rotated one into the other, and the last that
+        linked or unlinked them; of the companions of an identifier the first `at_most` (at least 1), by the earliest
+        statement about them, then by name. Every identifier asked for has an entry.
+        """
+        found: dict[str, list[IdentityLink]] = {identifier: [] for identifier in identifiers}
+        for keys in _parts(found):
+            columns = self._columns(_LINKS_SQL, {"keys": keys, "at_most": at_most}, "reading identity_links")
+            for identifier, *row in zip(*columns, strict=True):
+                fields = dict(zip(IdentityLink.__struct_fields__, row, strict=True))
+                found[identifier].append(IdentityLink(**fields | {"kind": LinkKind(fields["kind"])}))
+        for links in found.values():
+            links.sort(key=lambda link: (link.order, link.other, link.kind))
+        return found
+
+    def load_identifiers(self, identifiers: Iterable[str]) -> dict[str, PersonIdentifier]:
+        """What the owners of identifiers last decided about them; nothing for one that was never decided."""
+        found: dict[str, PersonIdentifier] = {}
+        sql = (
+            f"SELECT {_selection(PERSON_IDENTIFIERS.columns)} FROM person_identifiers FINAL"  # noqa: S608  # our own names
+            " WHERE identifier IN %(keys)s"
+        )
+        for keys in _parts(dict.fromkeys(identifiers)):
+            columns = self._columns(sql, {"keys": keys}, "reading person_identifiers")
+            for row in _structs(PersonIdentifier, PERSON_IDENTIFIERS, columns):
+                found[row.identifier] = row
+        return found
+
+    def load_person_epochs(self, person_keys: Iterable[str]) -> dict[str, int]:
+        """The highest epoch in which anything was written about persons, withdrawn and superseded rows included.
+
+        Nothing for a person without rows.
+        """
+        found: dict[str, int] = {}
+        keys_asked = tuple(dict.fromkeys(person_keys))
+        for table, _ in FACTS.values():
+            sql = (
+                f"SELECT person_key, max({_PERSON_EPOCH}) FROM {table.name}"  # noqa: S608  # our own names
+                " WHERE person_key IN %(keys)s GROUP BY person_key"
+            )
+            for keys in _parts(keys_asked):
+                columns = self._columns(sql, {"keys": keys}, f"reading {table.name}")
+                for person_key, epoch in zip(*columns, strict=True):
+                    found[person_key] = max(epoch, found.get(person_key, 0))
+        return found
+
+    def load_members(self, person_keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Identifiers that make up the persons that are published and not withdrawn."""
+        found: dict[str, tuple[str, ...]] = {}
+        sql = "SELECT person_key, identifiers FROM persons FINAL WHERE person_key IN %(keys)s AND is_deleted = 0"
+        for keys in _parts(dict.fromkeys(person_keys)):
+            columns = self._columns(sql, {"keys": keys}, "reading persons")
+            found.update((person_key, tuple(members)) for person_key, members in zip(*columns, strict=True))
+        return found
+
+    def load_rehomed(self, placeholders: Iterable[str], identities: Iterable[str]) -> list[AppliedTouchpoint]:
+        """Touchpoints that placeholders own and that name one of these identities (`namespace:hash`), in order.
+
+        Each is there once, as it entered the log first, and only if that copy names one.
+        """
+        names = tuple(dict.fromkeys(identities))
+        sql = (
+            f"SELECT {_TOUCHPOINT_SELECTION} FROM touchpoints WHERE identity_hash IN %(keys)s"  # noqa: S608
+            " AND (tenant, source, id) IN ("
+            "SELECT tenant, source, id FROM touchpoints WHERE identity_hash IN %(keys)s"
+            " AND hasAny(identities, %(names)s))"
+        )
+        copies: dict[TouchpointKey, AppliedTouchpoint] = {}
+        for keys in _parts(dict.fromkeys(placeholders), _PLACEHOLDERS_PER_QUERY):
+            for some in _parts(names, _NAMES_PER_QUERY):
+                columns = self._columns(sql, {"keys": keys, "names": list(some)}, "reading touchpoints")
+                for applied in _touchpoints(columns):
+                    _keep_first(copies, applied)
+        wanted = set(names)
+        return sorted(
+            (applied for applied in copies.values() if not wanted.isdisjoint(applied.touchpoint.identities)),
+            key=lambda applied: applied.order,
+        )
 
     def load_deadlines(self, partition: int) -> list[Deadline]:
         """Open deadlines of the persons that a partition owns, earliest first."""
@@ -151,10 +277,10 @@ class Reader:
         return columns
 
 
-def _parts(keys: Iterable[str]) -> Iterator[tuple[str, ...]]:
+def _parts(keys: Iterable[str], size: int = _KEYS_PER_QUERY) -> Iterator[tuple[str, ...]]:
     all_keys = tuple(keys)
-    for start in range(0, len(all_keys), _KEYS_PER_QUERY):
-        yield all_keys[start : start + _KEYS_PER_QUERY]
+    for start in range(0, len(all_keys), size):
+        yield all_keys[start : start + size]
 
 
 def _selection(columns: Iterable[Column]) -> str:
@@ -197,6 +323,13 @@ def _touchpoints(columns: list[Sequence[Any]]) -> Iterator[AppliedTouchpoint]:
     admission = columns[len(TOUCHPOINT_FIELDS) :]
     for values, admitted in zip(zip(*contract, strict=True), zip(*admission, strict=True), strict=True):
         yield AppliedTouchpoint(Touchpoint(**dict(zip(TOUCHPOINT_FIELDS, values, strict=True))), *admitted)
+
+
+def _keep_first(copies: dict[TouchpointKey, AppliedTouchpoint], applied: AppliedTouchpoint) -> None:
+    """Of copies of a touchpoint keep the one that entered the log first."""
+    seen = copies.get(applied.key)
+    if seen is None or _log_order(applied) < _log_order(seen):
+        copies[applied.key] = applied
 
 
 def _log_order(applied: AppliedTouchpoint) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from schemas.identity import IdentityLink, PersonIdentifier, identifier_of
 from schemas.outputs import EffortPosting, Evidence, Friction, Journey, Person, Session
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint
 from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Retracted
@@ -16,7 +17,9 @@ from sinks.clickhouse.tables import (
     DEAD_LETTERS,
     EFFORT_POSTINGS,
     FRICTIONS,
+    IDENTITY_LINKS,
     JOURNEYS,
+    PERSON_IDENTIFIERS,
     PERSONS,
     SESSIONS,
     TOUCHPOINTS,
@@ -112,6 +115,26 @@ def person_block(
 ) -> PreparedBlock:
     """Rows of `persons`: each person with its version and the partition whose worker owns it."""
     return _versioned_block(PERSONS, Person, persons, retractions, token_prefix=token_prefix)
+
+
+def link_block(links: Iterable[IdentityLink], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `identity_links`: the statements as given, which must come once for either end."""
+    rows = [
+        (
+            *astuple(link),
+            identifier_of(link.identity),
+            identifier_of(link.other),
+            _MAX_UINT64 - link.ingestion_time,
+        )
+        for link in links
+    ]
+    names = (*IdentityLink.__struct_fields__, "identifier", "other_identifier", "ingest_version")
+    return _block(IDENTITY_LINKS, names, rows, token_prefix)
+
+
+def identifier_block(identifiers: Iterable[PersonIdentifier], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `person_identifiers`."""
+    return _record_block(PERSON_IDENTIFIERS, PersonIdentifier, identifiers, token_prefix)
 
 
 def checkpoint_block(checkpoints: Iterable[Checkpoint], *, token_prefix: str) -> PreparedBlock:

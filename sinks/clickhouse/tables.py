@@ -134,6 +134,7 @@ PERSONS = _table(
     journeys=_COUNT,
     frictions=_COUNT,
     next_deadline=_TIME_OR_NULL,
+    identifiers="Array(String)",
     partition="Int32",
     version="UInt64",
     is_deleted="UInt8",
@@ -225,6 +226,35 @@ EFFORT_POSTINGS = _table(
     is_deleted="UInt8",
 )
 
+#: What touchpoints say about two identities, once for either end.
+IDENTITY_LINKS = _table(
+    "identity_links",
+    tenant=_WORD,
+    identifier=_TEXT,
+    other_identifier=_TEXT,
+    identity=_TEXT,
+    other=_TEXT,
+    kind=_WORD,
+    event_time=_TIME,
+    source=_WORD,
+    id=_TEXT,
+    ingestion_time=_TIME,
+    ingest_version="UInt64",
+)
+
+PERSON_IDENTIFIERS = _table(
+    "person_identifiers",
+    tenant=_WORD,
+    identifier=_TEXT,
+    identity=_TEXT,
+    person_key=_TEXT,
+    epoch=_COUNT,
+    is_placeholder="Bool",
+    companions=_COUNT,
+    refused="Array(String)",
+    version="UInt64",
+)
+
 CHECKPOINTS = _table(
     "checkpoints",
     consumer_group=_WORD,
@@ -294,6 +324,8 @@ TABLES: tuple[Table, ...] = (
     JOURNEYS,
     FRICTIONS,
     EFFORT_POSTINGS,
+    IDENTITY_LINKS,
+    PERSON_IDENTIFIERS,
     CHECKPOINTS,
     DEAD_LETTERS,
     ALERTS,

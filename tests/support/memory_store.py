@@ -4,16 +4,26 @@ What readers see is decided where ClickHouse decides it: of the rows with one ke
 versions the one written last, and a row that is marked as deleted hides the key.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
 
+from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.reader import PublishedVersions, Reader
 from sinks.clickhouse.records import AlertRecord, Checkpoint, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS, PreparedBlock
-from sinks.clickhouse.tables import ALERTS, CHECKPOINTS, DEAD_LETTERS, FACTS, TOUCHPOINTS, Table
+from sinks.clickhouse.tables import (
+    ALERTS,
+    CHECKPOINTS,
+    DEAD_LETTERS,
+    FACTS,
+    IDENTITY_LINKS,
+    PERSON_IDENTIFIERS,
+    TOUCHPOINTS,
+    Table,
+)
 from sinks.clickhouse.writer import RefusedRow
 from tests.support.faults import Faults
 
@@ -21,8 +31,19 @@ _T = TypeVar("_T")
 Row = dict[str, Any]
 _TABLES: dict[str, Table] = {
     table.name: table
-    for table in (TOUCHPOINTS, CHECKPOINTS, ALERTS, DEAD_LETTERS, *(table for table, _ in FACTS.values()))
+    for table in (
+        TOUCHPOINTS,
+        IDENTITY_LINKS,
+        PERSON_IDENTIFIERS,
+        CHECKPOINTS,
+        ALERTS,
+        DEAD_LETTERS,
+        *(table for table, _ in FACTS.values()),
+    )
 }
+
+
+async def _go_on() -> None: ...
 
 
 class MemoryStore:
@@ -33,11 +54,13 @@ class MemoryStore:
         self.blocks: list[PreparedBlock] = []
         self.reads = 0
         self.faults = faults or Faults()
+        self.pause: Callable[[], Awaitable[None]] = _go_on
         self._refuses = refuses
 
     async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
         if block.rows == 0:
             return ()
+        await self.pause()
         rows = rows_of(block)
         refused = [index for index, row in enumerate(rows) if self._refuses(row)]
         kept = [row for index, row in enumerate(rows) if index not in refused]
@@ -52,6 +75,7 @@ class MemoryStore:
 
     async def read(self, question: Callable[[Reader], _T]) -> _T:
         self.reads += 1
+        await self.pause()
         return question(cast("Reader", _MemoryReader(self)))
 
     def interrupt(self) -> None: ...
@@ -67,7 +91,10 @@ class MemoryStore:
 
     def facts(self) -> dict[str, dict[str, Row]]:
         """Everything analysts see about people, but for versions, which tell how a row came about."""
-        return {kind: {key: {**row, "version": None} for key, row in self.live(kind).items()} for kind in FACTS}
+        return {
+            kind: {key: {**row, "version": None} for key, row in self.live(kind).items() if not row.get("merged_into")}
+            for kind in FACTS
+        }
 
     def touchpoint_keys(self) -> set[TouchpointKey]:
         """Keys of the base table."""
@@ -102,6 +129,54 @@ class _MemoryReader:
             }
             for person in wanted
         }
+
+    def load_links(self, identifiers: Iterable[str], at_most: int) -> dict[str, list[IdentityLink]]:
+        found: dict[str, list[IdentityLink]] = {}
+        key = ("tenant", "identifier", "other_identifier", "source", "id")
+        rows = list(_newest(self._written["identity_links"], key, version="ingest_version").values())
+        for identifier in identifiers:
+            by_companion: dict[str, list[IdentityLink]] = {}
+            for row in rows:
+                if row["identifier"] == identifier:
+                    by_companion.setdefault(row["other"], []).append(_link(row))
+            firsts = sorted(by_companion, key=lambda other: (min(link.order for link in by_companion[other]), other))
+            said = [link for other in firsts[:at_most] for link in _that_matter(by_companion[other])]
+            found[identifier] = sorted(said, key=lambda link: (link.order, link.other, link.kind))
+        return found
+
+    def load_identifiers(self, identifiers: Iterable[str]) -> dict[str, PersonIdentifier]:
+        newest = _newest(self._written["person_identifiers"], ("identifier",))
+        return {
+            identifier: PersonIdentifier(**{**newest[identifier], "refused": tuple(newest[identifier]["refused"])})
+            for identifier in identifiers
+            if identifier in newest
+        }
+
+    def load_person_epochs(self, person_keys: Iterable[str]) -> dict[str, int]:
+        wanted = set(person_keys)
+        found: dict[str, int] = {}
+        for table, _ in FACTS.values():
+            for row in self._written[table.name]:
+                if row["person_key"] in wanted:
+                    epoch = row["version"] >> 42 & 4095
+                    found[row["person_key"]] = max(epoch, found.get(row["person_key"], 0))
+        return found
+
+    def load_members(self, person_keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        live = self._live("person")
+        return {key: tuple(live[key]["identifiers"]) for key in person_keys if key in live}
+
+    def load_rehomed(self, placeholders: Iterable[str], identities: Iterable[str]) -> list[AppliedTouchpoint]:
+        owners, names = set(placeholders), set(identities)
+        copies: dict[TouchpointKey, AppliedTouchpoint] = {}
+        for row in self._written["touchpoints"]:
+            applied = _applied(row)
+            if applied.identity_hash in owners:
+                seen = copies.get(applied.key)
+                if seen is None or _place(applied) < _place(seen):
+                    copies[applied.key] = applied
+        named = [applied for applied in copies.values() if names & set(applied.touchpoint.identities)]
+        return sorted(named, key=lambda applied: applied.order)
 
     def load_deadlines(self, partition: int) -> list[Deadline]:
         return sorted(
@@ -143,6 +218,19 @@ def _newest(rows: Sequence[Row], key: tuple[str, ...], version: str = "version")
         if id_ not in newest or row[version] >= newest[id_][version]:
             newest[id_] = row
     return newest
+
+
+def _link(row: Row) -> IdentityLink:
+    fields = {name: row[name] for name in IdentityLink.__struct_fields__}
+    return IdentityLink(**{**fields, "kind": LinkKind(row["kind"])})
+
+
+def _that_matter(links: Sequence[IdentityLink]) -> list[IdentityLink]:
+    """Of the statements about a pair the first that saw it, the first that rotated it, the last that was explicit."""
+    seen, linked, unlinked, rotated = ([link for link in links if link.kind is kind] for kind in LinkKind)
+    firsts = [min(said, key=lambda link: link.order) for said in (seen, rotated) if said]
+    explicit = linked + unlinked
+    return [*firsts, *([max(explicit, key=lambda link: (link.order, link.kind))] if explicit else [])]
 
 
 _TEXTS = {field.name for field in msgspec.structs.fields(Touchpoint) if field.type == str | None}
