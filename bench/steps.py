@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from processors.admission import AdmissionSettings, admit
 from processors.friction.catalogue import default_rules
+from processors.keyring import Key, Keyring
 from processors.person import PersonState, judge, step
 from processors.settings import CoreSettings
 from schemas.codec import Decoded, decode, encode
@@ -22,7 +23,7 @@ from sinks.clickhouse.rows import touchpoint_block
 from streams.producing.generator import GeneratedCompany
 
 START_MS = 1_772_323_200_000  # 2026-03-01
-PEPPER = b"x" * 32
+KEYRING = Keyring((Key(b"x" * 32),))
 
 
 def admitted(values: list[bytes]) -> list[AppliedTouchpoint]:
@@ -36,7 +37,7 @@ def admitted(values: list[bytes]) -> list[AppliedTouchpoint]:
             position=Position("touchpoints", 0, offset),
             append_time=decoded.touchpoint.occurred_at,
             schema_id=decoded.schema_id,
-            pepper=PEPPER,
+            keyring=KEYRING,
             settings=settings,
         )
         assert isinstance(applied, AppliedTouchpoint)

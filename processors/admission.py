@@ -9,8 +9,10 @@ import hmac
 
 import msgspec
 
+from processors.keyring import Keyring
 from schemas.codec import EARLIEST_TIME, LATEST_TIME
 from schemas.identities import usable_identities
+from schemas.identity import identifier_of
 from schemas.log import Position
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 
@@ -37,19 +39,28 @@ class Refusal(msgspec.Struct, frozen=True):
     detail: str
 
 
-def hash_identity(pepper: bytes, tenant: str, namespace: str, value: str) -> str:
+def hash_identity(key: bytes, tenant: str, namespace: str, value: str) -> str:
     """Keyed hash of one identifier: HMAC-SHA-256, first 32 hex characters.
 
-    The pepper lives outside the data stores, so that tables alone do not tell who somebody is.
+    The key lives outside the data stores, so that tables alone do not tell who somebody is.
     """
     message = f"{tenant}\x1f{namespace}\x1f{value}".encode()
-    return hmac.new(pepper, message, hashlib.sha256).hexdigest()[:HASH_CHARACTERS]
+    return hmac.new(key, message, hashlib.sha256).hexdigest()[:HASH_CHARACTERS]
 
 
-def owner_hash(pepper: bytes, tenant: str, identity: str) -> str | None:
-    """Hash under which the person with this `namespace:value` is stored, or `None` when it is malformed or blocked."""
+def owner_hash(key: bytes, tenant: str, identity: str) -> str | None:
+    """Hash of this `namespace:value` under one key, or `None` when it is malformed or blocked."""
     usable = usable_identities((identity,))
-    return hash_identity(pepper, tenant, *usable[0]) if usable else None
+    return hash_identity(key, tenant, *usable[0]) if usable else None
+
+
+def owner_hashes(keyring: Keyring, tenant: str, identity: str) -> tuple[str, ...]:
+    """Hashes under which the person with this `namespace:value` may be stored, that of the newest key first.
+
+    There is none when it is malformed or blocked.
+    """
+    hashes = (owner_hash(key.secret, tenant, identity) for key in reversed(keyring.keys))
+    return tuple(hash_ for hash_ in hashes if hash_ is not None)
 
 
 def admit(
@@ -58,13 +69,14 @@ def admit(
     position: Position,
     append_time: int,
     schema_id: int,
-    pepper: bytes,
+    keyring: Keyring,
     settings: AdmissionSettings,
 ) -> AppliedTouchpoint | Refusal:
     """Hash the identities, correct the producer's clock, and check the time.
 
-    `append_time` is the broker's time of the record (UTC milliseconds). The clock is corrected by the distance of
-    `sent_at` to it when that is over `max_skew_ms`; imported history keeps its times.
+    `append_time` is the broker's time of the record (UTC milliseconds); it also chooses the key of the hashes. The
+    clock is corrected by the distance of `sent_at` to it when that is over `max_skew_ms`; imported history keeps its
+    times.
     """
     usable = usable_identities(touchpoint.identities, settings.blocked)
     if not usable:
@@ -89,17 +101,28 @@ def admit(
             "occurred_at",
             f"{-age // _MINUTE_MS} minutes ahead, limit {settings.max_ahead_ms // _MINUTE_MS}",
         )
-    hashed = [(namespace, hash_identity(pepper, touchpoint.tenant, namespace, value)) for namespace, value in usable]
+    # Last, so that what is refused for good is not said to wait for a key.
+    key = keyring.current_at(append_time)
+    if key is None:
+        return Refusal("key_missing", "identities", "appended before the oldest key of the secret file began")
+    previous = keyring.previous_at(append_time)
+    identities = _hashed(key, touchpoint.tenant, usable)
     end = touchpoint.ended_at
     return AppliedTouchpoint(
-        touchpoint=msgspec.structs.replace(touchpoint, identities=tuple(":".join(pair) for pair in hashed)),
+        touchpoint=msgspec.structs.replace(touchpoint, identities=identities),
         event_time=event_time,
         end_time=event_time if end is None else max(event_time, end + skew),
-        identity_hash=hashed[0][1],
+        identity_hash=identifier_of(identities[0]),
         ingestion_time=append_time,
         is_time_corrected=skew != 0,
         origin_topic=position.topic,
         origin_partition=position.partition,
         origin_offset=position.offset,
         schema_id=schema_id,
+        rotated=() if previous is None else _hashed(previous, touchpoint.tenant, usable),
     )
+
+
+def _hashed(key: bytes, tenant: str, usable: list[tuple[str, str]]) -> tuple[str, ...]:
+    """Identities as `namespace:hash`, in their order."""
+    return tuple(f"{namespace}:{hash_identity(key, tenant, namespace, value)}" for namespace, value in usable)

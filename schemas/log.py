@@ -41,6 +41,7 @@ REASONS: dict[str, str] = {
     "missing_field": "A required field is missing or empty.",
     "missing_identity": "No usable identity: the list is empty, malformed, or holds only blocked placeholders.",
     "invalid_value": "A field holds a value of the wrong type or outside its range.",
+    "key_missing": "Its key was removed from the secret file; add it, then replay.",
     "time_out_of_range": "The time is not within 400 days back and 10 minutes ahead. Mark imported history backfill.",
     "not_writable": "The store refused this row for good.",
 }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from processors.keyring import Keyring
 from schemas.log import DeadLetter, Position
 from sinks.clickhouse.records import DeadLetterRecord
 from sinks.clickhouse.rows import dead_letter_block
@@ -55,11 +56,11 @@ class DeadLettersAgent:
         self._settings = settings
         self._store = store or Store(clickhouse_address(settings.clickhouse))
         self._turns = Turns()
-        self._pepper = b""
+        self._keyring: Keyring | None = None
 
     async def start(self) -> None:
         """Read the secret that hides record keys."""
-        self._pepper = self._settings.pepper()
+        self._keyring = self._settings.keyring()
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Nothing to prepare."""
@@ -86,15 +87,22 @@ class DeadLettersAgent:
 
     def _record(self, record: Record) -> DeadLetterRecord:
         letter, headers = read_dead_letter(record)
-        key_hash = hmac.new(self._pepper, letter.key, hashlib.sha256).hexdigest()[:32] if letter.key else ""
         return DeadLetterRecord.of(
             letter,
             topic_incarnation=headers.get("incarnation", ""),
-            key_hash=key_hash,
+            key_hash=self._key_hash(letter),
             code_version=headers.get("code_version", CODE_VERSION),
             recorded_at=time.time_ns() // 1_000_000,
             stored_at=Position(record.topic, record.partition, record.offset),
         )
+
+    def _key_hash(self, letter: DeadLetter) -> str:
+        """Keyed hash of the record's key, the same whenever it is noted; '' without a key to hash or to hash with."""
+        assert self._keyring is not None, "start() comes first"  # noqa: S101 - a broken promise of ours
+        secret = self._keyring.current_at(letter.timestamp)
+        if not letter.key or secret is None:
+            return ""
+        return hmac.new(secret, letter.key, hashlib.sha256).hexdigest()[:32]
 
     async def tick(self) -> None:
         """Nothing is due by the clock."""

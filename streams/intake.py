@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from processors.admission import AdmissionSettings, Refusal, admit
+from processors.keyring import Keyring
 from schemas.codec import Undecodable, decode
 from schemas.log import DeadLetter, Position
 from schemas.ticks import SourceProgress, Tick, encode_tick
@@ -24,7 +25,7 @@ def owner_partition(identity_hash: str, partitions: int) -> int:
 
 
 def read_record(
-    record: Record, position: Position, pepper: bytes, settings: AdmissionSettings
+    record: Record, position: Position, keyring: Keyring, settings: AdmissionSettings
 ) -> AppliedTouchpoint | DeadLetter:
     """Decode and admit one record; a record that can never be processed comes back as a dead letter."""
     decoded = decode(record.value)
@@ -35,7 +36,7 @@ def read_record(
         position=position,
         append_time=appended_at(record.headers, record.timestamp),
         schema_id=decoded.schema_id,
-        pepper=pepper,
+        keyring=keyring,
         settings=settings,
     )
     if isinstance(admitted, Refusal):
@@ -71,7 +72,7 @@ class Intake:
     def __init__(
         self,
         *,
-        pepper: bytes,
+        keyring: Keyring,
         admission: AdmissionSettings,
         partitions: int,
         incarnations: Mapping[str, str],
@@ -79,7 +80,7 @@ class Intake:
         quiet_after_ms: int = 5_000,
         now_ms: Callable[[], float] = lambda: time.monotonic() * 1000,
     ) -> None:
-        self._pepper = pepper
+        self._keyring = keyring
         self._admission = admission
         self._partitions = partitions
         self._incarnations = incarnations
@@ -102,7 +103,7 @@ class Intake:
         newest: int | None = None
         for record in records:
             position = Position(record.topic, record.partition, record.offset)
-            result = read_record(record, position, self._pepper, self._admission)
+            result = read_record(record, position, self._keyring, self._admission)
             if isinstance(result, DeadLetter):
                 outgoing.append(dead_letter_record(result, self._incarnations))
                 continue

@@ -33,7 +33,7 @@ class IntakeAgent:
         """Read what the topics look like, and the secret."""
         settings = self._settings
         self._intake = Intake(
-            pepper=settings.pepper(),
+            keyring=settings.keyring(),
             admission=AdmissionSettings(blocked=settings.blocked_identities),
             partitions=await asyncio.to_thread(partition_count, settings.kafka, KEYED),
             incarnations=await asyncio.to_thread(incarnations, settings.kafka),

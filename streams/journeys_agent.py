@@ -9,6 +9,7 @@ import structlog
 
 from processors.admission import AdmissionSettings
 from processors.friction.catalogue import default_rules
+from processors.keyring import Keyring
 from processors.settings import CoreSettings, SessionEnd
 from schemas.alerts import AlertIntent, encode_intent
 from schemas.log import DeadLetter, Position
@@ -50,7 +51,7 @@ class JourneysAgent:
         self._store = store or Store(clickhouse_address(settings.clickhouse))
         self._admission = AdmissionSettings(blocked=settings.blocked_identities)
         self._coordinator: Coordinator | None = None
-        self._pepper = b""
+        self._keyring: Keyring | None = None
         self._turns = Turns()
         self._to_assign: frozenset[int] | None = None
         #: Partition to the offset before which the tables hold everything, until the first records show it is enough.
@@ -61,7 +62,7 @@ class JourneysAgent:
         """Read what the topics look like, and the secret."""
         settings = self._settings
         lives = await asyncio.to_thread(incarnations, settings.kafka)
-        self._pepper = settings.pepper()
+        self._keyring = settings.keyring()
         self._coordinator = Coordinator(
             Owner(default_rules(), core_settings(settings), settings.max_persons),
             self._store,
@@ -146,7 +147,8 @@ class JourneysAgent:
                 continue
             here = Position(record.topic, record.partition, record.offset)
             position = origin_of(record.headers, TOUCHPOINTS, here)
-            result = read_record(record, position, self._pepper, self._admission)
+            assert self._keyring is not None, "start() comes first"  # noqa: S101 - a broken promise of ours
+            result = read_record(record, position, self._keyring, self._admission)
             if isinstance(result, DeadLetter):
                 dead.append(result)
             else:

@@ -18,11 +18,15 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from processors.keyring import Keyring
+from streams.pepper_file import PepperError, parse_keyring
+
 DEFAULT_DATA_DIR = Path(".journeys")
 #: Where `journeys up` writes the addresses of what it started.
 STACK_FILE = "stack.json"
 #: Where container engines mount secrets; a file named like a setting's variable sets it.
 SECRETS_DIR = Path("/run/secrets")
+_DAY_MS = 86_400_000
 
 
 class SettingsError(ValueError):
@@ -105,6 +109,9 @@ class Settings(BaseSettings):
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     flush: FlushSettings = FlushSettings()
     pepper_file: Path | None = Field(None, description="Secret for hashing identities; default DATA_DIR/pepper.")
+    pepper_window_days: float = Field(
+        90.0, ge=0, description="How long after a new key began identities are known under the key before it as well."
+    )
     alert_routing: Path | None = Field(None, description="YAML file that says who is told what; default console.")
     group_prefix: str = Field("journeys", pattern=r"^[A-Za-z0-9._-]+$")
     partitions: int = Field(4, gt=0, le=1024, description="Partitions of topics that are created.")
@@ -131,17 +138,22 @@ class Settings(BaseSettings):
         """Options, then the environment, then secret files, which know levels like the environment does."""
         return init_settings, env_settings, NestedSecretsSettingsSource(file_secret_settings)
 
-    def pepper(self) -> bytes:
-        """Secret that keys the identity hashes.
+    @property
+    def pepper_path(self) -> Path:
+        """Where the secret for hashing identities lies."""
+        return self.pepper_file or self.data_dir / "pepper"
+
+    def keyring(self) -> Keyring:
+        """Keys of the identity hashes, each with the moment from which it holds.
 
         Raises:
-            SettingsError: there is none, it is too short, or others can read it.
+            SettingsError: there is none, one is too short, a line is wrong, or others can read them.
 
         """
-        path = self.pepper_file or self.data_dir / "pepper"
+        path = self.pepper_path
         try:
             mode = path.stat().st_mode
-            secret = path.read_bytes().strip()
+            content = path.read_bytes()
         except OSError as error:
             raise SettingsError(
                 f"no pepper at {path} ({error.strerror}). `journeys up` makes one for the local stack; elsewhere put"
@@ -149,9 +161,10 @@ class Settings(BaseSettings):
             ) from None
         if stat.S_IMODE(mode) & 0o077 and not path.is_relative_to(SECRETS_DIR):
             raise SettingsError(f"{path} can be read by others; run: chmod 600 {path}")
-        if len(secret) < 32:
-            raise SettingsError(f"the pepper in {path} has {len(secret)} bytes; at least 32 are needed")
-        return secret
+        try:
+            return parse_keyring(content, window_ms=round(self.pepper_window_days * _DAY_MS))
+        except PepperError as error:
+            raise SettingsError(f"the pepper in {path}, {error}") from None
 
 
 def is_loopback(host: str) -> bool:

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from processors.admission import owner_hash
+from processors.admission import owner_hashes
+from processors.keyring import Keyring
 from schemas.identities import split_identity
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.questions import ask
@@ -49,7 +50,7 @@ class Story(msgspec.Struct, frozen=True):
     frictions: list[dict[str, Any]]
 
 
-def find_person(address: ClickHouseAddress, identity: str, *, tenant: str, pepper: bytes) -> str:
+def find_person(address: ClickHouseAddress, identity: str, *, tenant: str, keyring: Keyring) -> str:
     """Person key of `namespace:value`, or of a person key itself.
 
     Raises:
@@ -59,14 +60,19 @@ def find_person(address: ClickHouseAddress, identity: str, *, tenant: str, peppe
     """
     if _PERSON_KEY.match(identity):
         return identity
-    hashed = owner_hash(pepper, tenant, identity)
+    hashes = owner_hashes(keyring, tenant, identity)
     parts = split_identity(identity)
-    if hashed is None or parts is None:
+    if not hashes or parts is None:
         raise NobodyFound(f"{identity!r} identifies nobody; expected namespace:value such as customer_no:4711")
-    found = ask(address, _OWNER_OF, {"identity": f"{parts[0]}:{hashed}"}).rows
-    if len(found) > 1:
-        raise NobodyFound(f"{parts[0]} {parts[1]!r} stands on touchpoints of several people; use a stronger identity")
-    return str(found[0][0]) if found else hashed
+    for hashed in hashes:
+        found = ask(address, _OWNER_OF, {"identity": f"{parts[0]}:{hashed}"}).rows
+        if len(found) > 1:
+            raise NobodyFound(
+                f"{parts[0]} {parts[1]!r} stands on touchpoints of several people; use a stronger identity"
+            )
+        if found:
+            return str(found[0][0])
+    return hashes[0]
 
 
 def load_story(address: ClickHouseAddress, person_key: str) -> Story:

@@ -27,8 +27,9 @@ def command(
     # No problem: secrets of alert channels may have such names.
     notes = [f"{name} is no setting; between levels stand two underscores" for name in unknown_variables()]
     problems = []
+    began: list[str] = []
     try:
-        settings.pepper()
+        began = [_moment(key.since) for key in settings.keyring().keys]
     except SettingsError as error:
         problems.append(str(error))
     try:
@@ -38,15 +39,24 @@ def command(
         problems.append(str(error))
     values = dict(_flat(settings.model_dump(mode="json")))
     if as_json:
-        print_json({"settings": values, "problems": problems, "notes": notes})
+        print_json({"settings": values, "keys": began, "problems": problems, "notes": notes})
     else:
         print_table(["setting", "value"], list(values.items()))
+        if began:
+            typer.echo(f"{len(began)} key{'s' * (len(began) > 1)} of the identity hashes, from: {', '.join(began)}")
         for note in notes:
             typer.echo(f"note: {note}", err=True)
         for problem in problems:
             typer.echo(f"problem: {problem}", err=True)
     if problems:
         raise typer.Exit(1)
+
+
+def _moment(since: int) -> str:
+    from processors.keyring import BEGINNING
+    from schemas.json_form import iso_time
+
+    return "the beginning" if since == BEGINNING else iso_time(since)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:

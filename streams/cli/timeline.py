@@ -31,7 +31,7 @@ def command(
     with friendly_errors(SettingsError, NobodyFound, QuestionRefused, StoreUnavailable, SchemaMismatch):
         settings = load_settings(data_dir, clickhouse=clickhouse)
         address = reading_address(settings)
-        story = load_story(address, find_person(address, identity, tenant=tenant, pepper=settings.pepper()))
+        story = load_story(address, find_person(address, identity, tenant=tenant, keyring=settings.keyring()))
     if as_json:
         print_json(story)
         return

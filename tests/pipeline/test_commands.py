@@ -385,6 +385,7 @@ def test_check_config_masks_secrets_wherever_they_come_from(tmp_path: Path) -> N
         assert "only-for-this-test" not in done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert found["problems"] == []
+    assert found["keys"] == ["the beginning"]
     assert found["settings"]["clickhouse.password"] == found["settings"]["kafka.password"] == "**********"
     assert found["settings"]["kafka.username"] == "writer"
 

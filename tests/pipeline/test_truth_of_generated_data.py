@@ -9,6 +9,7 @@ import pytest
 
 from processors.admission import AdmissionSettings, admit, owner_hash
 from processors.friction.catalogue import default_rules
+from processors.keyring import Key, Keyring
 from processors.person import PersonState, judge, step
 from processors.settings import CoreSettings
 from schemas.json_form import milliseconds
@@ -20,6 +21,7 @@ from tests.support.generated import TrueOwners
 from tests.support.touchpoints import DAY, MONDAY
 
 PEPPER = b"only for tests, and long enough for one"
+KEYRING = Keyring((Key(PEPPER),))
 #: What the watermark may stay behind the newest touchpoint; the closing half hour of the data is longer.
 ALLOWED_LATENESS = 600_000
 
@@ -73,7 +75,7 @@ def judged(company: GeneratedCompany, *, by_identity: bool = False) -> list[Fric
             position=Position("touchpoints", 0, offset),
             append_time=end + DAY,
             schema_id=1,
-            pepper=PEPPER,
+            keyring=KEYRING,
             settings=AdmissionSettings(),
         )
         assert isinstance(applied, AppliedTouchpoint), applied

@@ -1,7 +1,12 @@
+from typing import Any
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from processors.admission import AdmissionSettings, Refusal, admit, hash_identity, owner_hash
+from processors.admission import AdmissionSettings, Refusal, admit, hash_identity, owner_hash, owner_hashes
+from processors.keyring import Key, Keyring
 from schemas.log import Position
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 
@@ -9,9 +14,14 @@ NOW = 1_790_000_000_000
 DAY = 86_400_000
 MINUTE = 60_000
 PEPPER = b"pepper"
+NEW_PEPPER = b"salt"
+KEYRING = Keyring((Key(PEPPER),))
+ROTATED_AT = NOW + 100 * DAY
+#: The window of 90 days is over at the end of the 190th.
+ROTATION = Keyring((Key(PEPPER), Key(NEW_PEPPER, ROTATED_AT)))
 
 
-def admitted(**fields: object) -> AppliedTouchpoint | Refusal:
+def admitted(*, keyring: Keyring = KEYRING, append_time: int = NOW, **fields: object) -> AppliedTouchpoint | Refusal:
     touchpoint = msgspec.structs.replace(
         Touchpoint(id="1", source="crm", kind="contact.started", occurred_at=NOW, identities=("customer_no:7",)),
         **fields,
@@ -19,14 +29,14 @@ def admitted(**fields: object) -> AppliedTouchpoint | Refusal:
     return admit(
         touchpoint,
         position=Position("touchpoints", 2, 11),
-        append_time=NOW,
+        append_time=append_time,
         schema_id=1,
-        pepper=PEPPER,
+        keyring=keyring,
         settings=AdmissionSettings(blocked=frozenset({"house-account"})),
     )
 
 
-def let_in(**fields: object) -> AppliedTouchpoint:
+def let_in(**fields: Any) -> AppliedTouchpoint:
     result = admitted(**fields)
     assert isinstance(result, AppliedTouchpoint), result
     return result
@@ -102,3 +112,81 @@ def test_a_clock_five_minutes_wrong_is_kept_and_one_more_wrong_is_corrected() ->
 
 def test_an_end_before_the_start_is_the_start() -> None:
     assert let_in(ended_at=NOW - 1).end_time == NOW
+
+
+# --- rotation of the key
+
+
+def under(key: bytes, *identities: tuple[str, str]) -> tuple[str, ...]:
+    return tuple(f"{namespace}:{hash_identity(key, 'default', namespace, value)}" for namespace, value in identities)
+
+
+@pytest.mark.parametrize(
+    ("after", "key", "previous"),
+    [
+        (-1, PEPPER, None),
+        (0, NEW_PEPPER, PEPPER),
+        (90 * DAY - 1, NEW_PEPPER, PEPPER),
+        (90 * DAY, NEW_PEPPER, None),
+    ],
+)
+def test_the_append_time_chooses_the_key_and_whether_the_one_before_it_counts(
+    after: int, key: bytes, previous: bytes | None
+) -> None:
+    applied = let_in(
+        keyring=ROTATION, append_time=ROTATED_AT + after, identities=("email:ada@example.org", "customer_no:7")
+    )
+    who = ("customer_no", "7"), ("email", "ada@example.org")
+    assert applied.touchpoint.identities == under(key, *who)
+    assert applied.identity_hash == hash_identity(key, "default", "customer_no", "7")
+    assert applied.rotated == (() if previous is None else under(previous, *who))
+
+
+@pytest.mark.parametrize(("after", "is_let_in"), [(-1, False), (0, True)])
+def test_what_is_older_than_the_oldest_key_is_refused_and_not_hashed_with_a_later_one(
+    after: int, is_let_in: bool
+) -> None:
+    result = admitted(keyring=Keyring((Key(NEW_PEPPER, ROTATED_AT),)), append_time=ROTATED_AT + after)
+    if is_let_in:
+        assert isinstance(result, AppliedTouchpoint)
+        assert result.rotated == ()
+    else:
+        assert isinstance(result, Refusal)
+        assert (result.reason, result.field) == ("key_missing", "identities")
+
+
+def test_what_is_refused_for_good_does_not_wait_for_a_key() -> None:
+    later = Keyring((Key(NEW_PEPPER, ROTATED_AT),))
+    for fields in ({"identities": ("cookie:0",)}, {"occurred_at": NOW - 401 * DAY}):
+        refusal = admitted(keyring=later, **fields)
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason in {"missing_identity", "time_out_of_range"}
+
+
+_APPENDED = st.integers(NOW, NOW + 400 * DAY)
+
+
+@given(st.sets(_APPENDED, min_size=1, max_size=4), st.sets(_APPENDED, max_size=4), st.lists(_APPENDED, max_size=8))
+def test_a_replay_after_further_rotations_gives_the_very_same_touchpoints(
+    moments: set[int], later: set[int], appended: list[int]
+) -> None:
+    keys = tuple(Key(f"key {at}".encode(), at) for at in sorted(moments))
+    more = tuple(Key(f"key {at}".encode(), at) for at in sorted(later) if at > keys[-1].since)
+    end = more[0].since if more else NOW + 401 * DAY
+    first, again = (
+        [
+            admitted(keyring=ring, append_time=at, occurred_at=at, identities=("customer_no:7", "cookie:c"))
+            for at in appended
+            if at < end
+        ]
+        for ring in (Keyring(keys), Keyring(keys + more))
+    )
+    assert first == again
+
+
+def test_a_person_is_looked_for_under_every_key_the_newest_first() -> None:
+    assert owner_hashes(ROTATION, "default", "email: ADA@example.org") == (
+        hash_identity(NEW_PEPPER, "default", "email", "ada@example.org"),
+        hash_identity(PEPPER, "default", "email", "ada@example.org"),
+    )
+    assert owner_hashes(ROTATION, "default", "ada@example.org") == ()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.admission import AdmissionSettings, admit
+from processors.keyring import Key, Keyring
 from schemas.json_form import milliseconds
 from schemas.log import DeadLetter, Position
 from schemas.ticks import SourceProgress, Tick
@@ -21,7 +22,7 @@ from tests.support.keyed_log import Entry, KeyedLog, expected_store, friction_id
 from tests.support.stories import stories
 from tests.support.touchpoints import DAY, HOUR, MONDAY, applied, happened, touchpoint
 
-PEPPER = b"only for tests, and long enough for one"
+KEYRING = Keyring((Key(b"only for tests, and long enough for one"),))
 PERSONS = ("a" * 32, "b" * 32, "0" * 31 + "1")
 
 
@@ -130,7 +131,7 @@ def generated_log() -> dict[int, list[Entry]]:
             position=Position("touchpoints", 0, offset),
             append_time=end,
             schema_id=1,
-            pepper=PEPPER,
+            keyring=KEYRING,
             settings=AdmissionSettings(),
         )
         assert isinstance(result, AppliedTouchpoint)

@@ -7,6 +7,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from processors.admission import AdmissionSettings
+from processors.keyring import Key, Keyring
 from schemas.codec import encode
 from schemas.log import DeadLetter, Position
 from schemas.ticks import SourceProgress, Tick, decode_tick
@@ -16,7 +17,7 @@ from streams.headers import TICK_HEADERS, origin_of
 from streams.intake import Intake, owner_partition, read_record
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, SECOND
 
-PEPPER = b"only for tests, and long enough for one"
+KEYRING = Keyring((Key(b"only for tests, and long enough for one"),))
 LATENESS = 600_000
 PARTITIONS = 4
 
@@ -33,7 +34,7 @@ class Clock:
 
 def intake(clock: Clock | None = None) -> Intake:
     return Intake(
-        pepper=PEPPER,
+        keyring=KEYRING,
         admission=AdmissionSettings(),
         partitions=PARTITIONS,
         incarnations={"touchpoints": "first-life"},
@@ -126,7 +127,7 @@ def test_headers_never_hold_payload_text() -> None:
 @pytest.mark.parametrize(("late_by", "is_let_in"), [(0, True), (1, False)])
 def test_age_is_measured_against_the_time_the_broker_took_the_record(late_by: int, is_let_in: bool) -> None:
     record = a_record(a_touchpoint(at=MONDAY), timestamp=MONDAY + 400 * DAY + late_by)
-    result = read_record(record, Position("touchpoints", 0, 0), PEPPER, AdmissionSettings())
+    result = read_record(record, Position("touchpoints", 0, 0), KEYRING, AdmissionSettings())
     assert isinstance(result, DeadLetter) is not is_let_in
 
 
@@ -207,5 +208,5 @@ def test_partitions_that_went_elsewhere_are_no_longer_told_of_and_those_that_sta
 
 def test_the_same_record_gives_the_same_touchpoint_whenever_it_is_read() -> None:
     record = a_record(a_touchpoint(sent_at=MONDAY - HOUR), timestamp=MONDAY)
-    results = [read_record(record, Position("touchpoints", 0, 9), PEPPER, AdmissionSettings()) for _ in range(2)]
+    results = [read_record(record, Position("touchpoints", 0, 9), KEYRING, AdmissionSettings()) for _ in range(2)]
     assert msgspec.json.encode(results[0]) == msgspec.json.encode(results[1])

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from processors.keyring import BEGINNING, Key
 from streams.settings import KafkaSettings, Settings, SettingsError, load_settings, make_pepper, parse_address
+from tests.support.touchpoints import DAY, HOUR
 
 SECRET = "s3cret-of-nobody"
 
@@ -158,7 +160,8 @@ def test_a_pepper_is_made_once_readable_by_its_owner_only_and_long_enough(folder
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     make_pepper(path)
     assert path.read_bytes() == first
-    assert len(Settings(pepper_file=path).pepper()) == 64
+    keyring = Settings(pepper_file=path).keyring()
+    assert [(len(key.secret), key.since) for key in keyring.keys] == [(64, BEGINNING)]
 
 
 def test_two_peppers_differ(folder: Path) -> None:
@@ -173,7 +176,7 @@ def test_a_pepper_that_others_can_reach_is_refused(folder: Path, mode: int) -> N
     path.write_text("x" * 32)
     path.chmod(mode)
     with pytest.raises(SettingsError, match="chmod 600"):
-        Settings(data_dir=folder).pepper()
+        Settings(data_dir=folder).keyring()
 
 
 @pytest.mark.parametrize(("length", "is_taken"), [(31, False), (32, True)])
@@ -184,15 +187,34 @@ def test_a_pepper_has_at_least_32_bytes_without_the_white_space_around(
     path.write_text(" " + "x" * length + "\n")
     path.chmod(0o600)
     if is_taken:
-        assert Settings(data_dir=folder).pepper() == b"x" * length
+        assert Settings(data_dir=folder).keyring().keys == (Key(b"x" * length),)
     else:
         with pytest.raises(SettingsError, match="31 bytes"):
-            Settings(data_dir=folder).pepper()
+            Settings(data_dir=folder).keyring()
+
+
+@pytest.mark.parametrize(("days", "window_ms"), [(None, 90 * DAY), ("0.5", 12 * HOUR), ("0", 0)])
+def test_the_window_of_the_key_before_the_current_one_can_be_set(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, days: str | None, window_ms: int
+) -> None:
+    make_pepper(folder / "pepper")
+    if days is not None:
+        monkeypatch.setenv("JOURNEYS_PEPPER_WINDOW_DAYS", days)
+    assert load_settings(folder).keyring().window_ms == window_ms
+
+
+def test_a_wrong_line_of_the_pepper_is_named_with_its_file_and_no_key(folder: Path) -> None:
+    path = folder / "pepper"
+    path.write_text(f"{SECRET * 2}\n{SECRET * 3}\n")
+    path.chmod(0o600)
+    with pytest.raises(SettingsError, match=f"the pepper in {path}, line 2: expected a time") as refused:
+        Settings(data_dir=folder).keyring()
+    assert SECRET not in str(refused.value)
 
 
 def test_a_missing_pepper_says_how_to_get_one(folder: Path) -> None:
     with pytest.raises(SettingsError, match="JOURNEYS_PEPPER_FILE"):
-        Settings(data_dir=folder).pepper()
+        Settings(data_dir=folder).keyring()
 
 
 @pytest.mark.parametrize(
