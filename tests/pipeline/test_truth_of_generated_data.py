@@ -1,21 +1,25 @@
-"""The core over generated data finds every planted friction as it was planted, and nothing else.
+"""The core over generated data finds every planted person and friction as planted, and nothing else.
 
-Who is who comes from the truth here, so what is planted is right whatever joins identities.
+Frictions are judged with persons from the truth, so what is planted is right whatever joins identities.
 """
 
+from collections.abc import Iterator
+from random import Random
 from typing import NamedTuple
 
 import pytest
 
 from processors.admission import AdmissionSettings, admit, owner_hash
 from processors.friction.catalogue import default_rules
+from processors.identities import home, links_of, resolve
+from processors.identity_limits import IdentityLimits
 from processors.keyring import Key, Keyring
 from processors.person import PersonState, judge, step
 from processors.settings import CoreSettings
 from schemas.json_form import milliseconds
 from schemas.log import Position
 from schemas.outputs import Friction
-from schemas.touchpoint import AppliedTouchpoint
+from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 from streams.producing.generator import GeneratedCompany
 from tests.support.generated import TrueOwners
 from tests.support.touchpoints import DAY, MONDAY
@@ -59,26 +63,32 @@ def person_key(identity: str) -> str:
     return key
 
 
+def admitted(company: GeneratedCompany) -> Iterator[tuple[Touchpoint, AppliedTouchpoint]]:
+    """Touchpoints as they are sent and as they are let in, in the order of sending."""
+    append_time = milliseconds(company.truth.end) + DAY
+    for offset, touchpoint in enumerate(company.touchpoints()):
+        applied = admit(
+            touchpoint,
+            position=Position("touchpoints", 0, offset),
+            append_time=append_time,
+            schema_id=1,
+            keyring=KEYRING,
+            settings=AdmissionSettings(),
+        )
+        assert isinstance(applied, AppliedTouchpoint), applied
+        yield touchpoint, applied
+
+
 def judged(company: GeneratedCompany, *, by_identity: bool = False) -> list[Friction]:
     """Frictions of all persons once everything has arrived, in the order of sending.
 
     Persons are those of the truth, or else the strongest identities.
     """
     truth = company.truth
-    end = milliseconds(truth.end)
     owners = TrueOwners((person.identities for person in truth.people), truth.placeholders)
     states: dict[str, PersonState] = {}
     newest = 0
-    for offset, touchpoint in enumerate(company.touchpoints()):
-        applied = admit(
-            touchpoint,
-            position=Position("touchpoints", 0, offset),
-            append_time=end + DAY,
-            schema_id=1,
-            keyring=KEYRING,
-            settings=AdmissionSettings(),
-        )
-        assert isinstance(applied, AppliedTouchpoint), applied
+    for touchpoint, applied in admitted(company):
         key = applied.identity_hash if by_identity else person_key(owners.of(touchpoint.identities))
         step(states.setdefault(key, PersonState(touchpoint.tenant, key)), applied)
         newest = max(newest, applied.event_time)
@@ -114,6 +124,27 @@ def test_every_planted_friction_is_found_as_it_was_planted_and_nothing_else(
     }
     assert len(planted) == len(company.truth.frictions) > 0
     assert found == planted
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_links_make_the_planted_persons_and_no_others(seed: int) -> None:
+    company = GeneratedCompany(persons=20, events=200, seed=seed, start=MONDAY, identities=True)
+    truth = company.truth
+    owners = TrueOwners((person.identities for person in truth.people), truth.placeholders)
+    told = list(admitted(company))
+    links = [link for _, applied in told for link in links_of(applied)]
+    Random(seed).shuffle(links)
+    resolution = resolve(links, IdentityLimits())
+    assert resolution.placeholders == {person_key(identity) for identity in truth.placeholders}
+    found: dict[str, set[tuple[str, str]]] = {}
+    planted: dict[str, set[tuple[str, str]]] = {}
+    for touchpoint, applied in told:
+        owner = resolution.person_key(home(applied.touchpoint.identities, resolution.placeholders))
+        found.setdefault(owner, set()).add((touchpoint.source, touchpoint.id))
+        planted.setdefault(owners.of(touchpoint.identities), set()).add((touchpoint.source, touchpoint.id))
+    assert {frozenset(keys) for keys in found.values()} == {frozenset(keys) for keys in planted.values()}
+    members = {frozenset(map(person_key, person.identities)) for person in truth.people}
+    assert members == {frozenset(resolution.members(person_key(person.identities[0]))) for person in truth.people}
 
 
 def test_no_rule_fires_where_the_truth_says_that_it_stays_silent() -> None:
