@@ -15,6 +15,7 @@ from streams.cli import (
     migrate,
     produce,
     query,
+    rotate_key,
     stack,
     timeline,
     topics,
@@ -43,6 +44,7 @@ app.command("door", help=door.HELP, rich_help_panel=_RUN)(door.command)
 app.command("migrate", help=migrate.HELP, rich_help_panel=_RUN)(migrate.command)
 app.add_typer(topics.app, name="topics", rich_help_panel=_RUN)
 app.command("check-config", help=check_config.HELP, rich_help_panel=_RUN)(check_config.command)
+app.command("rotate-key", help=rotate_key.HELP, rich_help_panel=_RUN)(rotate_key.command)
 
 app.command("produce", help=produce.HELP, rich_help_panel=_SEND)(produce.command)
 app.command("import", help=import_.HELP, rich_help_panel=_SEND)(import_.command)

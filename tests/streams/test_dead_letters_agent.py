@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from schemas.json_form import iso_time
 from schemas.log import DeadLetter, Position
 from streams.dead_letters_agent import DeadLettersAgent, read_dead_letter
 from streams.headers import dead_letter_headers
@@ -73,6 +74,20 @@ def test_a_dead_letter_becomes_a_row_without_its_payload_or_key(settings: Settin
     assert not any("4711" in str(value) or value == "bytes" for value in row.values())
     assert len(row["key_hash"]) == 32
     assert acknowledged == [1]
+
+
+def test_the_key_of_a_record_is_hashed_as_before_when_it_is_noted_again_after_a_rotation(settings: Settings) -> None:
+    chunk = (LETTER.raw, HEADERS, LETTER.key)
+    (row,), _ = noted(settings, MemoryStore(), chunk)
+    pepper = settings.pepper_path
+    first = pepper.read_text()
+    for since, is_as_before in ((MONDAY + 1, True), (MONDAY, False)):
+        pepper.write_text(f"{first}{iso_time(since)} {'n' * 32}\n")
+        (again,), _ = noted(settings, MemoryStore(), chunk)
+        assert (again["key_hash"] == row["key_hash"]) is is_as_before
+    pepper.write_text(f"{iso_time(MONDAY + 1)} {'n' * 32}\n")
+    (keyless,), _ = noted(settings, MemoryStore(), chunk)
+    assert keyless["key_hash"] == ""
 
 
 def test_the_same_dead_letter_twice_is_the_same_row_but_for_when_and_where(settings: Settings) -> None:
