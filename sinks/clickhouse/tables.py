@@ -349,6 +349,11 @@ VIEWS: tuple[str, ...] = (
     "v_journeys",
     "v_frictions",
     "v_effort_postings",
+    "v_person_identifiers",
+    "v_identity_links",
+    "v_identity_review",
+    "v_incidents",
+    "v_producers",
     "v_dead_letters",
     "v_alerts",
 )

@@ -1,9 +1,9 @@
 CREATE TABLE IF NOT EXISTS identity_links $on_cluster
 (
     `tenant` LowCardinality(String) COMMENT 'The company or brand.',
-    `identifier` String COMMENT 'Hash of the identity under which the statement is stored; each is stored under both.',
+    `identifier` String COMMENT 'Hash of one identity.',
     `other_identifier` String COMMENT 'Hash of the other identity.',
-    `identity` String CODEC(ZSTD(1)) COMMENT 'The identity: namespace:hash.',
+    `identity` String CODEC(ZSTD(1)) COMMENT 'One identity: namespace:hash.',
     `other` String CODEC(ZSTD(1)) COMMENT 'The other identity: namespace:hash.',
     `kind` LowCardinality(String) COMMENT 'What is said of the two: seen together, linked or unlinked by a system or a person, rotated (one value under an old and a new key of the hash).',
     `event_time` DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'Event time of the touchpoint that says so, UTC.',

@@ -56,6 +56,8 @@ def test_sorting_keys_hold_only_what_never_changes_in_a_row(client: Client) -> N
     assert keys["touchpoints"] == "tenant, identity_hash, event_time, source, id"
     assert keys["journeys"] == "tenant, journey_id"
     assert keys["frictions"] == "tenant, friction_id"
+    assert keys["identity_links"] == "tenant, identifier, other_identifier, source, id"
+    assert keys["person_identifiers"] == "tenant, identifier"
     assert keys["dead_letters"] == "topic, topic_incarnation, partition, offset"
 
 
