@@ -1,7 +1,7 @@
 """How many identities a person may have, and the count that is kept while persons grow."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -84,8 +84,7 @@ class Person:
         self.apart_from |= other.apart_from
         for namespace, values in other.values.items():
             own = self.values.setdefault(namespace, {})
-            for value, at in values.items():
-                own[value] = min(at, own.get(value, at))
+            own.update(_earliest(values, own))
         self.counts.update(other.counts)
         self.counts.update(counts)
 
@@ -94,11 +93,13 @@ class Person:
         counts = {}
         for namespace in self.values.keys() & other.values.keys():
             few, many = sorted((self.values[namespace], other.values[namespace]), key=len)
-            if class_of(namespace) is IdentityClass.VOLATILE:
-                joined = _most_at_once(few, many, limits.volatile_window_ms)
+            if class_of(namespace) is not IdentityClass.VOLATILE:
+                counts[namespace] = len(many) + sum(value not in many for value in few)
+            elif few.keys().isdisjoint(many):
+                joined = _most_around(few.values(), many.values(), limits.volatile_window_ms)
                 counts[namespace] = max(joined, self.counts[namespace], other.counts[namespace])
             else:
-                counts[namespace] = len(many) + sum(value not in many for value in few)
+                counts[namespace] = _most_within((many | _earliest(few, many)).values(), limits.volatile_window_ms)
         return counts
 
     def excess_with(self, other: "Person", counts: Mapping[str, int], limits: IdentityLimits) -> Excess | None:
@@ -116,19 +117,22 @@ def _strongest(excess: Excess) -> tuple[int, str]:
     return _STRENGTH.get(excess.namespace, len(_STRENGTH)), excess.namespace
 
 
-def _most_at_once(few: Mapping[str, int], many: Mapping[str, int], window_ms: int) -> int:
-    """Highest number of values linked within less than a window, where at least one of the few is among them."""
-    added = {value: min(at, many.get(value, at)) for value, at in few.items()}
-    since, until = min(added.values()) - window_ms, max(added.values()) + window_ms
-    near = [at for value, at in many.items() if since < at < until and value not in added]
-    return _most_within(sorted([*near, *added.values()]), window_ms)
+def _earliest(values: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    return {value: min(at, others.get(value, at)) for value, at in values.items()}
 
 
-def _most_within(times: Sequence[int], window_ms: int) -> int:
-    """Highest number of sorted times of which the last is less than a window after the first."""
+def _most_around(few: Collection[int], many: Iterable[int], window_ms: int) -> int:
+    """Highest number of times within less than a window of which at least one is among the few."""
+    since, until = min(few) - window_ms, max(few) + window_ms
+    return _most_within([*few, *(at for at in many if since < at < until)], window_ms)
+
+
+def _most_within(times: Iterable[int], window_ms: int) -> int:
+    """Highest number of times of which the last is less than a window after the first."""
+    ordered = sorted(times)
     most = start = 0
-    for end, at in enumerate(times):
-        while at - times[start] >= window_ms:
+    for end, at in enumerate(ordered):
+        while at - ordered[start] >= window_ms:
             start += 1
         if end - start >= most:
             most = end - start + 1
