@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from sinks.clickhouse.address import ClickHouseAddress
+from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrator import migrate
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.writer import Writer
@@ -35,3 +36,12 @@ def reader(address: ClickHouseAddress) -> Iterator[Reader]:
     reader = Reader(address)
     yield reader
     reader.close()
+
+
+@pytest.fixture
+def unmerged(address: ClickHouseAddress) -> Iterator[None]:
+    """While a test runs, repeated and superseded rows stay: the engine merges them away whenever it likes."""
+    client = connect(address)
+    client.execute("SYSTEM STOP MERGES")
+    yield
+    client.execute("SYSTEM START MERGES")

@@ -230,16 +230,7 @@ def test_the_epoch_of_a_person_is_the_highest_in_any_of_its_rows(stores: Stores,
     assert stores.answer(lambda reader: reader.load_person_epochs(asked)) == {a: 4, b: 4095}
 
 
-@pytest.fixture
-def unmerged_sessions(address: ClickHouseAddress) -> Iterator[None]:
-    """While a test runs, superseded rows of `sessions` stay."""
-    client = connect(address)
-    client.execute("SYSTEM STOP MERGES sessions")
-    yield
-    client.execute("SYSTEM START MERGES sessions")
-
-
-@pytest.mark.usefixtures("unmerged_sessions")
+@pytest.mark.usefixtures("unmerged")
 def test_rows_withdrawn_and_superseded_have_epochs_too(stores: Stores, abc: tuple[str, str, str]) -> None:
     a, b, c = (identifier_of(one) for one in abc)
     retraction = (Withdrawn(a, TENANT, a), version_in(7))

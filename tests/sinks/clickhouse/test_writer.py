@@ -56,6 +56,7 @@ def test_the_same_block_twice_in_a_row_is_stored_once(writer: Writer, client: Cl
     assert counted(client, "touchpoints", tenant) == 2
 
 
+@pytest.mark.usefixtures("unmerged")
 def test_the_same_rows_under_another_token_are_seen_once(writer: Writer, client: Client, tenant: str) -> None:
     rows = [event(tenant, "1"), event(tenant, "2")]
     writer.insert(touchpoint_block(rows, token_prefix="before the crash"))
@@ -86,6 +87,7 @@ def test_the_newer_version_is_seen_whichever_came_first(
     assert rows == [(4, 8)]
 
 
+@pytest.mark.usefixtures("unmerged")
 @pytest.mark.parametrize("retraction_first", [False, True])
 def test_a_retraction_hides_the_row_whichever_came_first(
     writer: Writer, client: Client, tenant: str, retraction_first: bool
