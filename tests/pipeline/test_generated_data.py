@@ -1,11 +1,12 @@
 """From generated touchpoints to what analysts read: everything planted is found, nothing else, however often sent."""
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from tests.support.generated import generated
+from tests.support.generated import generated, true_persons
 from tests.support.running_stack import Stack, without_versions
 
 pytestmark = pytest.mark.stack
@@ -57,3 +58,42 @@ def test_what_is_planted_is_found_and_nothing_else_and_sending_twice_changes_not
     assert stack.counts() == counts
     assert without_versions(stack.facts()) == without_versions(facts)
     assert stack.value("SELECT count() FROM v_alerts") == told
+
+
+def found_persons(stack: Stack) -> set[frozenset[str]]:
+    rows = stack.query("SELECT groupArray(touchpoint_key) AS touchpoints FROM v_touchpoints GROUP BY person_key")
+    return {frozenset(row["touchpoints"]) for row in rows}
+
+
+@pytest.mark.parametrize("is_shuffled", [False, True], ids=["as sent", "shuffled"])
+def test_people_of_many_names_are_one_person_each_whatever_the_order(
+    stack: Stack, tmp_path: Path, *, is_shuffled: bool
+) -> None:
+    truth = generated(tmp_path, "--identities", persons=70, events=1500, seed=5)
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
+    if is_shuffled:
+        Random(5).shuffle(lines)
+    stack.produce(b"".join(lines))
+    stack.wait()
+
+    persons = true_persons(tmp_path, truth)
+    assert len(persons) == truth["totals"]["persons"]
+    assert found_persons(stack) == persons
+    assert sorted(found_frictions(stack), key=str) == sorted(planted_frictions(truth), key=str)
+    counts = stack.counts()
+    assert counts["persons"] == len(persons)
+    assert counts["touchpoints"] == truth["totals"]["touchpoints"]
+    strangers = """
+        SELECT count() FROM (
+            SELECT person_key FROM v_sessions UNION ALL SELECT person_key FROM v_journeys
+            UNION ALL SELECT person_key FROM v_frictions UNION ALL SELECT person_key FROM v_persons
+        ) WHERE person_key NOT IN (SELECT person_key FROM v_touchpoints)
+    """
+    assert stack.value(strangers) == 0
+    assert stack.value("SELECT countIf(is_placeholder) FROM v_person_identifiers") == 1
+    facts = stack.facts()
+
+    stack.produce(b"".join(lines[::-1]))
+    stack.wait()
+    assert stack.counts() == counts
+    assert without_versions(stack.facts()) == without_versions(facts)
