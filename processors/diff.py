@@ -21,7 +21,8 @@ class Judgement(NamedTuple):
     """All that holds for one person as of a watermark.
 
     `wake_at` (UTC milliseconds) is the earliest deadline ahead that could change it; `version` is that of the rows.
-    `hashes` has the content hash of every fact by kind and id.
+    `hashes` has the content hash of every fact by kind and id; `anchor_epochs` (by kind and id) how often the
+    touchpoint that it hangs on has changed hands, where it has.
     """
 
     tenant: str
@@ -34,6 +35,7 @@ class Judgement(NamedTuple):
     wake_at: int | None
     version: int
     hashes: Mapping[FactKind, Mapping[str, int]]
+    anchor_epochs: Mapping[FactKind, Mapping[str, int]]
 
     def facts(self) -> Iterator[tuple[FactKind, tuple[Fact, ...]]]:
         """All facts by kind."""
@@ -78,6 +80,20 @@ def fact_id(fact: Fact) -> str:
             return fact.posting_id
         case Person():
             return fact.person_key
+
+
+def kind_of(fact: Fact) -> FactKind:
+    """Kind of a fact."""
+    return _KINDS[type(fact)]
+
+
+_KINDS: Mapping[type[Fact], FactKind] = {
+    Session: FactKind.SESSION,
+    Friction: FactKind.FRICTION,
+    Journey: FactKind.JOURNEY,
+    EffortPosting: FactKind.POSTING,
+    Person: FactKind.PERSON,
+}
 
 
 def diff(published: Published, judgement: Judgement) -> Changes:

@@ -7,9 +7,13 @@ import msgspec
 
 from schemas.outputs import Fact
 
-MAX_EPOCH: Final = 2**8 - 1
-MAX_TOUCHPOINTS: Final = 2**32 - 1
-MAX_DEADLINES: Final = 2**24 - 1
+_ANCHOR_SHIFT: Final = 54
+_EPOCH_SHIFT: Final = 42
+_TOUCHPOINTS_SHIFT: Final = 18
+MAX_ANCHOR_EPOCH: Final = 2**10 - 1
+MAX_EPOCH: Final = 2**12 - 1
+MAX_TOUCHPOINTS: Final = 2**24 - 1
+MAX_DEADLINES: Final = 2**18 - 1
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -26,9 +30,10 @@ def content_hash(fact: Fact) -> int:
 
 
 def pack_version(epoch: int, touchpoints: int, deadlines_passed: int) -> int:
-    """Version of a person's rows: epoch (8 bits), touchpoints ever applied (32), deadlines of that set passed (24).
+    """Version of a person's rows: epoch (12 bits), touchpoints ever applied (24), deadlines of that set passed (18).
 
-    It grows with every change of content: more touchpoints, or the same ones and more of their deadlines passed.
+    It grows with every change of content: the set may have shrunk (another epoch), else there are more touchpoints, or
+    the same ones and more of their deadlines passed. See `anchored` for rows that several persons published in turn.
 
     Raises:
         ValueError: a part does not fit its bits.
@@ -37,9 +42,34 @@ def pack_version(epoch: int, touchpoints: int, deadlines_passed: int) -> int:
     if not (0 <= epoch <= MAX_EPOCH and 0 <= touchpoints <= MAX_TOUCHPOINTS and 0 <= deadlines_passed <= MAX_DEADLINES):
         msg = f"version out of range: epoch {epoch}, touchpoints {touchpoints}, deadlines passed {deadlines_passed}"
         raise ValueError(msg)
-    return epoch << 56 | touchpoints << 24 | deadlines_passed
+    return epoch << _EPOCH_SHIFT | touchpoints << _TOUCHPOINTS_SHIFT | deadlines_passed
 
 
 def unpack_version(version: int) -> tuple[int, int, int]:
     """Epoch, touchpoints and deadlines passed of a version; the inverse of `pack_version`."""
-    return version >> 56, version >> 24 & MAX_TOUCHPOINTS, version & MAX_DEADLINES
+    return (
+        version >> _EPOCH_SHIFT & MAX_EPOCH,
+        version >> _TOUCHPOINTS_SHIFT & MAX_TOUCHPOINTS,
+        version & MAX_DEADLINES,
+    )
+
+
+def anchored(version: int, anchor_epoch: int) -> int:
+    """Version of a fact that hangs on a touchpoint which has changed hands so many times (10 bits, above all others).
+
+    The id of a fact does not name its person, so after a merge two persons write the same row; the one to whom its
+    anchor belongs later wins, whatever the order of writing.
+
+    Raises:
+        ValueError: the epoch does not fit its bits.
+
+    """
+    if not 0 <= anchor_epoch <= MAX_ANCHOR_EPOCH:
+        msg = f"version out of range: anchor epoch {anchor_epoch}"
+        raise ValueError(msg)
+    return anchor_epoch << _ANCHOR_SHIFT | version
+
+
+def anchor_epoch_of(version: int) -> int:
+    """The epoch that `anchored` put into a version."""
+    return version >> _ANCHOR_SHIFT

@@ -48,6 +48,8 @@ _ROLES: Final[tuple[tuple[int, frozenset[str]], ...]] = (
     (CONSENT, frozenset({"consent.granted", "consent.denied", "consent.withdrawn"})),
 )
 
+#: Statements about people, not things that happened to them: stored and obeyed, never part of a story.
+CONTROL_KINDS: Final = frozenset({"identity.linked", "identity.unlinked", "subject.erase_requested"})
 _FAMILIES: Final[dict[str, str]] = {"portal": "web", "form": "web"}
 
 

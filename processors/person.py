@@ -14,6 +14,7 @@ from processors.friction.finding import FrictionRule
 from processors.friction.story import Story
 from processors.identifiers import content_hash, pack_version
 from processors.journeys import Strand
+from processors.membership import Membership
 from processors.settings import CoreSettings
 from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
 from schemas.touchpoint import AppliedTouchpoint
@@ -52,8 +53,9 @@ class _Assessed(NamedTuple):
 class PersonState:
     """The set of touchpoints of one person, and what was derived from it so far.
 
-    `epoch` and `archived` are parts of the version: the number of times the set shrank, and how many touchpoints
-    are counted but no longer held. Everything derived is a cache; the set alone decides what holds.
+    `membership` says which identifiers the person is, `None` for the one of its key that never met another;
+    `archived` is how many touchpoints are counted but no longer held. Everything derived is a cache; the set alone
+    decides what holds.
     """
 
     __slots__ = (
@@ -64,15 +66,17 @@ class PersonState:
         "_over_until",
         "_set",
         "archived",
-        "epoch",
+        "membership",
         "person_key",
         "tenant",
     )
 
-    def __init__(self, tenant: str, person_key: str, *, epoch: int = 0, archived: int = 0) -> None:
+    def __init__(
+        self, tenant: str, person_key: str, *, membership: Membership | None = None, archived: int = 0
+    ) -> None:
         self.tenant = tenant
         self.person_key = person_key
-        self.epoch = epoch
+        self.membership = membership
         self.archived = archived
         self._set: dict[tuple[str, str], Entry] = {}
         self._entries: list[Entry] = []
@@ -88,6 +92,22 @@ class PersonState:
     def touchpoints(self) -> Iterator[AppliedTouchpoint]:
         """All touchpoints in story order."""
         return (entry.applied for entry in self._entries)
+
+    @property
+    def epoch(self) -> int:
+        """How many sets of identifiers the person has been."""
+        return 0 if self.membership is None else self.membership.epoch
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The identifiers that make up the person, sorted."""
+        return (self.person_key,) if self.membership is None else tuple(sorted(self.membership.members))
+
+    def is_home_of(self, applied: AppliedTouchpoint) -> bool:
+        """Whether a touchpoint belongs to this person."""
+        if self.membership is None:
+            return applied.identity_hash == self.person_key
+        return self.membership.holds(applied.touchpoint)
 
     def holds(self, applied: AppliedTouchpoint) -> bool:
         """Whether this very copy of a touchpoint counts, not another one with the same key."""
@@ -131,11 +151,11 @@ def restore(
     person_key: str,
     touchpoints: Iterable[AppliedTouchpoint],
     *,
-    epoch: int = 0,
+    membership: Membership | None = None,
     archived: int = 0,
 ) -> PersonState:
     """State with these touchpoints, in whatever order and however often they come."""
-    state = PersonState(tenant, person_key, epoch=epoch, archived=archived)
+    state = PersonState(tenant, person_key, membership=membership, archived=archived)
     for applied in sorted(touchpoints, key=lambda applied: applied.order):
         step(state, applied)
     return state
@@ -275,6 +295,7 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
         journeys=len(journeys),
         frictions=len(frictions),
         next_deadline=wake_at,
+        identifiers=state.identifiers,
     )
     hashes[FactKind.PERSON][person.person_key] = content_hash(person)
     passed = sum(deadline <= watermark for deadline in deadlines)
@@ -289,4 +310,32 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
         wake_at=wake_at,
         version=pack_version(state.epoch, len(state._set) + state.archived, passed),
         hashes=hashes,
+        anchor_epochs=_anchor_epochs(state, sessions, journeys, assessment, postings),
     )
+
+
+def _anchor_epochs(
+    state: PersonState,
+    sessions: Iterable[Session],
+    journeys: Iterable[Journey],
+    assessment: Assessment,
+    postings: Iterable[EffortPosting],
+) -> dict[FactKind, dict[str, int]]:
+    """How often what each fact hangs on has changed hands, where it has."""
+    membership = state.membership
+    if membership is None or not any(membership.epochs.values()):
+        return {}
+    by_ref = {entry.ref: membership.anchor_epoch(entry.touchpoint) for entry in state._entries}
+    by_friction = {assessed.friction[0].friction_id: by_ref[assessed.anchor.ref] for assessed in assessment.frictions}
+    return {
+        FactKind.SESSION: {session.session_id: by_ref[session.first_touchpoint] for session in sessions},
+        FactKind.JOURNEY: {journey.journey_id: by_ref[journey.touchpoint_keys[0]] for journey in journeys},
+        FactKind.FRICTION: by_friction,
+        FactKind.POSTING: {
+            posting.posting_id: by_ref[posting.voucher]
+            if posting.friction_id is None
+            else by_friction[posting.friction_id]
+            for posting in postings
+        },
+        FactKind.PERSON: {state.person_key: membership.epochs.get(state.person_key, 0)},
+    }

@@ -64,10 +64,15 @@ class PersonIdentifier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wake(NamedTuple):
-    """News for the owner of an identifier: its links, or those of its person, are not what they were."""
+    """News for the owner of an identifier: links that can be reached from it are not what they were.
+
+    `is_first` is false for what follows from such news, and is not to be spread any further by placeholders: two of
+    them would wake each other for ever.
+    """
 
     tenant: str
     identifier: str
+    is_first: bool = True
 
 
 def identifier_of(identity: str) -> str:

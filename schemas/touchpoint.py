@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from schemas.log import Position
+
 
 class TouchpointKey(NamedTuple):
     """What makes a touchpoint the same touchpoint, however often it arrives."""
@@ -129,6 +131,11 @@ class AppliedTouchpoint(msgspec.Struct, frozen=True, gc=False):
     def key(self) -> TouchpointKey:
         """Identity of the touchpoint: tenant, source and id."""
         return self.touchpoint.key
+
+    @property
+    def position(self) -> Position:
+        """Place in the raw topic."""
+        return Position(self.origin_topic, self.origin_partition, self.origin_offset)
 
     @property
     def order(self) -> tuple[int, str, str]:

@@ -1,9 +1,10 @@
 """The flush coordinator: decides what is written when, so that a crash anywhere neither loses nor doubles anything.
 
-A flush, in this order: (1) freeze what changed; (2) touchpoints; (3) frictions and their retractions; (4) dead letters
-and alert intents, acknowledged by the broker; (5) sessions, journeys, effort, persons; (6) checkpoints; (7) acknowledge
-the records in offset order. No step needs a rollback: whatever a crash leaves behind, the replay writes the same rows
-with the same versions. Knows neither Faust nor Kafka.
+A flush, in this order: (1) touchpoints; (2) links between identities; (3) whose the identifiers are whose links
+changed, and freeze what has to be said of persons; (4) frictions and their retractions; (5) alert intents, dead
+letters, touchpoints for other owners and wakes, acknowledged by the broker; (6) sessions, journeys, effort, persons;
+(7) checkpoints; (8) acknowledge the records in offset order. No step needs a rollback: whatever a crash leaves behind,
+the replay writes what is missing. Knows neither Faust nor Kafka.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,9 +14,12 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from processors.diff import FactKind, Retraction
+from processors.identities import both, links_of
+from processors.kinds import CONTROL_KINDS
 from processors.person import StepResult
 from processors.watermarks import Watermark
 from schemas.alerts import AlertIntent
+from schemas.identity import IdentityLink, Wake
 from schemas.log import DeadLetter, Position
 from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
 from schemas.ticks import Tick
@@ -26,33 +30,59 @@ from sinks.clickhouse.rows import (
     checkpoint_block,
     effort_posting_block,
     friction_block,
+    identifier_block,
     journey_block,
+    link_block,
     person_block,
     session_block,
     touchpoint_block,
 )
+from streams.cold_persons import load_persons
+from streams.identities import Identities
 from streams.intents import intents_for
-from streams.owner import Cold, Owner, PersonChanges
+from streams.owner import Owner, PersonChanges
 from streams.store import StorePort, refuse_nothing
 
 _log = structlog.get_logger()
 #: Persons woken in one flush, by partition: after a long pause deadlines of very many have passed at once.
 _MOST_DUE: Final = 5_000
-
-
-class OutboxPort(Protocol):
-    """Where alert intents and dead letters go; returns when the broker has them."""
-
-    async def send(self, intents: Sequence[AlertIntent], dead_letters: Sequence[DeadLetter]) -> None:
-        """Send all of them."""
+#: From a placeholder to another, to an identifier, to its person: more means that the rows are changing meanwhile.
+_MOST_HOPS: Final = 5
 
 
 class Admitted(NamedTuple):
-    """A touchpoint and the raw bytes that it came from, should the store refuse it."""
+    """A touchpoint and the raw bytes that it came from, should the store refuse it or another owner need it."""
 
     applied: AppliedTouchpoint
     raw: bytes
     key: bytes | None
+
+
+class Forward(NamedTuple):
+    """A touchpoint, durable already, on its way to the person whom it belongs to.
+
+    `to` is the identifier whose owner is to look at it; `hops` how often it has been sent on.
+    """
+
+    admitted: Admitted
+    to: str
+    hops: int = 1
+
+
+class News(NamedTuple):
+    """What a flush has to tell others."""
+
+    intents: Sequence[AlertIntent]
+    dead_letters: Sequence[DeadLetter]
+    forwards: Sequence[Forward]
+    wakes: Sequence[Wake]
+
+
+class OutboxPort(Protocol):
+    """Where a flush sends what others need; returns when the broker has it."""
+
+    async def send(self, news: News) -> None:
+        """Send all of it."""
 
 
 class Batch(NamedTuple):
@@ -64,6 +94,8 @@ class Batch(NamedTuple):
     dead_letters: Sequence[DeadLetter]
     ticks: Sequence[tuple[int, Tick]]
     acknowledge: Callable[[], None]
+    forwarded: Sequence[Forward] = ()
+    wakes: Sequence[Wake] = ()
 
 
 class LogName(NamedTuple):
@@ -75,12 +107,18 @@ class LogName(NamedTuple):
 
 
 class Counts:
-    """What became of the records, since the worker began: every one is applied, a duplicate, or a dead letter."""
+    """What became of the records, since the worker began.
 
-    __slots__ = ("applied", "dead", "duplicate", "late", "ticks")
+    Every touchpoint is applied, a duplicate, a dead letter, a statement about identities (`control`), or `forwarded` to
+    another owner, who counts it too. `superseded` were forwarded here for a person who no longer holds them: somebody
+    else has read them from the store.
+    """
+
+    __slots__ = ("applied", "control", "dead", "duplicate", "forwarded", "late", "superseded", "ticks", "wakes")
 
     def __init__(self) -> None:
         self.applied = self.late = self.duplicate = self.dead = self.ticks = 0
+        self.control = self.forwarded = self.superseded = self.wakes = 0
 
 
 class Coordinator:
@@ -89,6 +127,7 @@ class Coordinator:
     def __init__(
         self,
         owner: Owner,
+        identities: Identities,
         store: StorePort,
         outbox: OutboxPort,
         log: LogName,
@@ -97,6 +136,7 @@ class Coordinator:
         wall_clock_ms: Callable[[], int],
     ) -> None:
         self._owner = owner
+        self._identities = identities
         self._store = store
         self._outbox = outbox
         self._log = log
@@ -107,6 +147,9 @@ class Coordinator:
         self._batches: list[Batch] = []
         self._touchpoints: list[Admitted] = []
         self._dead_letters: list[DeadLetter] = []
+        self._forwards: list[Forward] = []
+        self._links: dict[IdentityLink, None] = {}
+        self._woken: dict[int, dict[Wake, None]] = {}
         self.counts = Counts()
 
     @property
@@ -141,11 +184,18 @@ class Coordinator:
     def revoke(self) -> None:
         """Own nothing; what was not acknowledged is read again by whoever comes next."""
         self._owner.drop_all()
+        self._identities.clear()
         self._watermarks.clear()
         self._ticked_to.clear()
+        self._clear()
+
+    def _clear(self) -> None:
         self._batches.clear()
         self._touchpoints.clear()
         self._dead_letters.clear()
+        self._forwards.clear()
+        self._links.clear()
+        self._woken.clear()
 
     async def take(self, batch: Batch) -> None:
         """Union a batch into its persons; nothing is acknowledged before the next flush.
@@ -157,19 +207,16 @@ class Coordinator:
         watermark = self._watermarks.get(batch.partition)
         if watermark is None:
             raise RuntimeError(f"records of partition {batch.partition}, which is not assigned")
-        owners = {admitted.applied.identity_hash for admitted in batch.admitted}
         tenants = {admitted.applied.identity_hash: admitted.applied.touchpoint.tenant for admitted in batch.admitted}
-        await self._load(batch.partition, {key: tenants[key] for key in self._owner.missing(owners)})
+        tenants |= {forward.to: forward.admitted.applied.touchpoint.tenant for forward in batch.forwarded}
+        await self._load(batch.partition, tenants)
         for admitted in batch.admitted:
-            result = self._owner.apply(batch.partition, admitted.applied)
-            if result is StepResult.DUPLICATE:
-                self.counts.duplicate += 1
-                if not self._owner.holds(admitted.applied):
-                    continue
-            else:
-                self.counts.applied += 1
-                self.counts.late += result.is_late
-            self._touchpoints.append(admitted)
+            self._take(batch.partition, admitted)
+        for forward in batch.forwarded:
+            self._take_forwarded(batch.partition, forward)
+        self.counts.wakes += len(batch.wakes)
+        if batch.wakes:
+            self._woken.setdefault(batch.partition, {}).update(dict.fromkeys(batch.wakes))
         for offset, tick in batch.ticks:
             self.counts.ticks += 1
             # A quiet tick adds to what the checkpoint already holds; replaying it would let time run twice.
@@ -178,7 +225,53 @@ class Coordinator:
                 self._ticked_to[batch.partition] = offset + 1
         self.counts.dead += len(batch.dead_letters)
         self._dead_letters += batch.dead_letters
-        self._batches.append(batch._replace(admitted=(), dead_letters=(), ticks=()))
+        self._batches.append(batch._replace(admitted=(), dead_letters=(), ticks=(), forwarded=(), wakes=()))
+
+    def _take(self, partition: int, admitted: Admitted) -> None:
+        applied = admitted.applied
+        for link in links_of(applied):
+            if self._identities.is_news(link):
+                self._identities.note(link)
+                self._links[link] = None
+        if applied.touchpoint.kind in CONTROL_KINDS:
+            self.counts.control += 1
+            self._touchpoints.append(admitted)
+            return
+        here = applied.identity_hash
+        to = self._identities.route(applied, here, is_forwarded=False)
+        if to != here:
+            self.counts.forwarded += 1
+            self._touchpoints.append(admitted)
+            self._forwards.append(Forward(admitted, to))
+        elif self._apply(partition, here, applied):
+            self._touchpoints.append(admitted)
+
+    def _take_forwarded(self, partition: int, forward: Forward) -> None:
+        """A touchpoint that is not this person's is somebody's who is woken after it became durable, and reads it.
+
+        Or this person's after all, who was read before something was known: the touchpoint is durable, so is that.
+        """
+        applied, here = forward.admitted.applied, forward.to
+        to = self._identities.route(applied, here, is_forwarded=True)
+        if to != here and forward.hops < _MOST_HOPS:
+            self.counts.forwarded += 1
+            self._forwards.append(forward._replace(to=to, hops=forward.hops + 1))
+        elif to == here and here in self._owner and self._owner.is_home_of(here, applied):
+            self._apply(partition, here, applied)
+        else:
+            self.counts.superseded += 1
+            wake = Wake(applied.touchpoint.tenant, here, is_first=False)
+            self._woken.setdefault(partition, {})[wake] = None
+
+    def _apply(self, partition: int, person_key: str, applied: AppliedTouchpoint) -> bool:
+        """Whether the touchpoint has to be written: it is new, or the copy that counts."""
+        result = self._owner.apply(partition, person_key, applied)
+        if result is StepResult.DUPLICATE:
+            self.counts.duplicate += 1
+            return self._owner.holds(person_key, applied)
+        self.counts.applied += 1
+        self.counts.late += result.is_late
+        return True
 
     async def flush(self) -> None:
         """Make everything taken so far durable, then acknowledge it."""
@@ -186,20 +279,19 @@ class Coordinator:
             return
         watermarks = self._reached
         for partition, persons in self._owner.due(watermarks, _MOST_DUE).items():
-            missing = self._owner.missing(persons)
-            await self._load(partition, {key: persons[key] for key in missing})
+            await self._load(partition, persons)
             self._owner.wake(persons)
 
-        changes = self._owner.freeze(watermarks)
         prefix = self._token_prefix()
         refused = await self._insert_touchpoints(prefix)
         if refused:
             await self._take_back(refused)
-            changes = self._owner.freeze(watermarks)
+        wakes = await self._restitch(prefix)
+        changes = self._owner.freeze(watermarks)
         facts = _Facts(changes)
         await self._insert(facts.frictions(prefix))
         intents = intents_for(changes, watermarks, self._alert_max_age_ms)
-        await self._outbox.send(intents, self._dead_letters)
+        await self._outbox.send(News(intents, self._dead_letters, self._forwards, wakes))
         for block in (facts.sessions(prefix), facts.journeys(prefix), facts.postings(prefix), facts.persons(prefix)):
             await self._insert(block)
         await self._insert(checkpoint_block(self._checkpoints(watermarks), token_prefix=prefix))
@@ -207,24 +299,45 @@ class Coordinator:
         for batch in self._batches:
             batch.acknowledge()
         self._owner.published(changes)
+        self._identities.let_go(self._owner.__contains__)
         _log.debug("flushed", touchpoints=len(self._touchpoints), persons=len(changes), intents=len(intents))
-        self._batches.clear()
-        self._touchpoints.clear()
-        self._dead_letters.clear()
+        self._clear()
 
     @property
     def _reached(self) -> dict[int, int | None]:
         return {partition: watermark.value for partition, watermark in self._watermarks.items()}
 
     async def _load(self, partition: int, tenants: Mapping[str, str]) -> None:
-        if not tenants:
-            return
-        touchpoints = await self._store.read(lambda reader: reader.load_touchpoints(tenants))
-        known = [key for key, found in touchpoints.items() if found]
-        published = await self._store.read(lambda reader: reader.load_published(known)) if known else {}
-        for key in known:
-            facts = {FactKind(kind): tuple(ids) for kind, ids in published[key].items()}
-            self._owner.load(partition, key, Cold(tenants[key], touchpoints[key], facts))
+        """Have in memory what is known of identifiers: whose they are, and those who are persons of their own."""
+        missing = {
+            identifier: tenant
+            for identifier, tenant in tenants.items()
+            if identifier not in self._owner and not self._identities.is_elsewhere(identifier)
+        }
+        if missing:
+            standings = await self._identities.look_up(missing)
+            persons = [standing for standing in standings if standing.person_key == standing.identifier]
+            for person_key, cold in (await load_persons(self._store, persons)).items():
+                self._owner.load(partition, person_key, cold)
+
+    async def _restitch(self, prefix: str) -> list[Wake]:
+        """Write new links, decide anew whose the woken identifiers are, and read their persons again.
+
+        Returns whom to wake: everybody whom the new links may concern, and who takes over from a woken one.
+        """
+        await self._insert(link_block([end for link in self._links for end in both(link)], token_prefix=prefix))
+        wakes = await self._identities.affected_by(list(self._links))
+        for partition, woken in self._woken.items():
+            standings, following = await self._identities.decide(woken)
+            rows = [standing.row for standing in standings if standing.row is not None and standing.is_news]
+            await self._insert(identifier_block(rows, token_prefix=prefix))
+            keys = [standing.identifier for standing in standings]
+            self._owner.forget(keys)
+            for person_key, cold in (await load_persons(self._store, standings)).items():
+                self._owner.load(partition, person_key, cold)
+            self._owner.wake(keys)
+            wakes += following
+        return sorted(set(wakes))
 
     async def _insert(self, block: PreparedBlock) -> None:
         refuse_nothing(block.table, await self._store.insert(block))
@@ -235,9 +348,14 @@ class Coordinator:
         block = touchpoint_block([admitted.applied for admitted in ordered], token_prefix=prefix)
         refused = await self._store.insert(block)
         self._dead_letters += [_not_writable(ordered[row.index], row.reason) for row in refused]
-        self.counts.applied -= len(refused)
         self.counts.dead += len(refused)
-        return [ordered[row.index] for row in refused]
+        gone = [ordered[row.index] for row in refused]
+        if gone:
+            self.counts.applied -= len(gone)
+            keys = {admitted.applied.key for admitted in gone}
+            self._forwards = [forward for forward in self._forwards if forward.admitted.applied.key not in keys]
+            self._links = {link: None for link in self._links if (link.tenant, link.source, link.id) not in keys}
+        return gone
 
     async def _take_back(self, refused: Iterable[Admitted]) -> None:
         """Read their persons again: what is published must follow from what the store holds."""
@@ -302,20 +420,20 @@ class _Facts:
         self._persons: list[tuple[Person, int, int]] = []
         self._retractions: dict[FactKind, list[tuple[Retraction, int]]] = {kind: [] for kind in FactKind}
         for change in changes:
-            for fact in change.upserts:
+            for fact, version in change.upserts:
                 match fact:
                     case Session():
-                        self._sessions.append((fact, change.version))
+                        self._sessions.append((fact, version))
                     case Journey():
-                        self._journeys.append((fact, change.version))
+                        self._journeys.append((fact, version))
                     case Friction():
-                        self._frictions.append((fact, change.version))
+                        self._frictions.append((fact, version))
                     case EffortPosting():
-                        self._postings.append((fact, change.version))
+                        self._postings.append((fact, version))
                     case Person():
-                        self._persons.append((fact, change.version, change.partition))
-            for retraction in change.retractions:
-                self._retractions[retraction.kind].append((retraction, change.version))
+                        self._persons.append((fact, version, change.partition))
+            for retraction, version in change.retractions:
+                self._retractions[retraction.kind].append((retraction, version))
 
     def sessions(self, prefix: str) -> PreparedBlock:
         return session_block(self._sessions, self._retractions[FactKind.SESSION], token_prefix=prefix)

@@ -14,6 +14,9 @@ _TICK: Final = "tick"
 _APPENDED_AT: Final = "appended_at"
 _MOST_DIGITS: Final = 14
 TICK_HEADERS: Final[Headers] = [(_TICK, b"1")]
+_WAKES: Final = "wakes"
+WAKE_HEADERS: Final[Headers] = [(_WAKES, b"1")]
+_FORWARDED: Final = "forwarded"
 
 
 def origin_headers(position: Position) -> Headers:
@@ -45,6 +48,26 @@ def appended_at(headers: ReadHeaders, timestamp: int) -> int:
         if name == _APPENDED_AT and value is not None and value.isdigit() and len(value) <= _MOST_DIGITS:
             return int(value)
     return timestamp
+
+
+def forward_headers(position: Position, to: str, hops: int) -> Headers:
+    """Of a touchpoint that one owner sends to another: its place in the raw topic, the identifier, the hops so far."""
+    return [*origin_headers(position), (_FORWARDED, f"{to}:{hops}".encode())]
+
+
+def forwarded_to(headers: ReadHeaders) -> tuple[str, int] | None:
+    """Identifier that a touchpoint was forwarded to, and how often it was; `None` for one that comes from intake."""
+    for name, value in headers:
+        if name == _FORWARDED and value is not None:
+            to, colon, hops = value.decode("ascii", "replace").partition(":")
+            if colon and hops.isdigit() and len(hops) <= _MOST_DIGITS:
+                return to, int(hops)
+    return None
+
+
+def has_wakes(headers: ReadHeaders) -> bool:
+    """Whether a record of the keyed topic is wakes."""
+    return any(name == _WAKES for name, _ in headers)
 
 
 def is_tick(headers: ReadHeaders) -> bool:

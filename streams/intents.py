@@ -21,13 +21,13 @@ def intents_for(
         watermark = watermarks.get(change.partition)
         oldest = watermark - max_age_ms if watermark is not None else None
         intents.extend(
-            _opened(fact, change.version)
-            for fact in change.upserts
+            _opened(fact, version)
+            for fact, version in change.upserts
             if isinstance(fact, Friction) and fact.is_alertable and (oldest is None or fact.anchor_at >= oldest)
         )
         intents.extend(
-            _retracted(retraction.id, retraction.tenant, retraction.person_key, change.version)
-            for retraction in change.retractions
+            _retracted(retraction.id, retraction.tenant, retraction.person_key, version)
+            for retraction, version in change.retractions
             if retraction.kind is FactKind.FRICTION
         )
     return intents

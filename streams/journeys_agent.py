@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 import structlog
@@ -11,23 +12,26 @@ from processors.admission import AdmissionSettings
 from processors.friction.catalogue import default_rules
 from processors.keyring import Keyring
 from processors.settings import CoreSettings, SessionEnd
-from schemas.alerts import AlertIntent, encode_intent
+from schemas.alerts import encode_intent
+from schemas.identity import Wake, decode_wakes, encode_wakes
 from schemas.log import DeadLetter, Position
 from schemas.ticks import Tick, decode_tick
 from streams.agent import Delivery
 from streams.broker import Outgoing, ReliableProducer
-from streams.coordinator import Admitted, Batch, Coordinator, LogName
-from streams.headers import is_tick, origin_of
-from streams.intake import dead_letter_record, read_record
+from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News
+from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of
+from streams.identities import Identities
+from streams.intake import dead_letter_record, owner_partition, read_record
 from streams.owner import Owner
 from streams.settings import Settings
 from streams.store import Store, StorePort, clickhouse_address
-from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations
+from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations, partition_count
 from streams.turns import Turns
 
 _log = structlog.get_logger()
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
+_WAKES_PER_RECORD: Final = 2_000
 
 
 def core_settings(settings: Settings) -> CoreSettings:
@@ -64,9 +68,15 @@ class JourneysAgent:
         lives = await asyncio.to_thread(incarnations, settings.kafka)
         self._keyring = settings.keyring()
         self._coordinator = Coordinator(
-            Owner(default_rules(), core_settings(settings), settings.max_persons),
+            Owner(default_rules(), core_settings(settings), settings.max_persons, settings.max_touchpoints),
+            Identities(
+                self._store,
+                settings.identity.limits(),
+                settings.limits_by_tenant(),
+                settings.max_persons,
+            ),
             self._store,
-            _KafkaOutbox(self._producer, lives),
+            _KafkaOutbox(self._producer, lives, await asyncio.to_thread(partition_count, settings.kafka, KEYED)),
             LogName(f"{settings.group_prefix}-{self.name}", KEYED, lives[KEYED]),
             alert_max_age_ms=round(settings.alert_max_age_days * _DAY_MS),
             wall_clock_ms=lambda: time.time_ns() // 1_000_000,
@@ -99,7 +109,7 @@ class JourneysAgent:
         """Flush a last time."""
         await self._end(within_s)
         counts = self.coordinator.counts
-        _log.info("records", applied=counts.applied, duplicate=counts.duplicate, dead=counts.dead, late=counts.late)
+        _log.info("records", **{name: getattr(counts, name) for name in counts.__slots__})
 
     async def close(self) -> None:
         """Close connections."""
@@ -137,6 +147,8 @@ class JourneysAgent:
         admitted: list[Admitted] = []
         dead: list[DeadLetter] = []
         ticks: list[tuple[int, Tick]] = []
+        forwarded: list[Forward] = []
+        wakes: list[Wake] = []
         for record in delivery.records:
             if is_tick(record.headers):
                 try:
@@ -145,25 +157,69 @@ class JourneysAgent:
                     # Only intake writes ticks; a foreign one tells no time and must not stop the partition.
                     _log.error("tick_unreadable", offset=record.offset, error=str(error))
                 continue
+            if has_wakes(record.headers):
+                try:
+                    wakes += decode_wakes(record.value or b"")
+                except msgspec.DecodeError as error:
+                    # Only owners write wakes; a foreign one wakes nobody and must not stop the partition.
+                    _log.error("wakes_unreadable", offset=record.offset, error=str(error))
+                continue
             here = Position(record.topic, record.partition, record.offset)
             position = origin_of(record.headers, TOUCHPOINTS, here)
             assert self._keyring is not None, "start() comes first"  # noqa: S101 - a broken promise of ours
             result = read_record(record, position, self._keyring, self._admission)
             if isinstance(result, DeadLetter):
                 dead.append(result)
+                continue
+            taken = Admitted(result, record.value or b"", record.key)
+            to = forwarded_to(record.headers)
+            if to is None:
+                admitted.append(taken)
             else:
-                admitted.append(Admitted(result, record.value or b"", record.key))
-        return Batch(delivery.partition, delivery.next_offset, admitted, dead, ticks, delivery.acknowledge)
+                forwarded.append(Forward(taken, *to))
+        return Batch(
+            delivery.partition, delivery.next_offset, admitted, dead, ticks, delivery.acknowledge, forwarded, wakes
+        )
 
 
 class _KafkaOutbox:
-    def __init__(self, producer: ReliableProducer, lives: Mapping[str, str]) -> None:
+    def __init__(self, producer: ReliableProducer, lives: Mapping[str, str], partitions: int) -> None:
         self._producer = producer
         self._lives = lives
+        self._partitions = partitions
 
-    async def send(self, intents: Sequence[AlertIntent], dead_letters: Sequence[DeadLetter]) -> None:
+    async def send(self, news: News) -> None:
         records = [
-            Outgoing(OUTBOX, 0, intent.friction_id.encode(), encode_intent(intent), None, []) for intent in intents
+            Outgoing(OUTBOX, 0, intent.friction_id.encode(), encode_intent(intent), None, []) for intent in news.intents
         ]
-        records += [dead_letter_record(letter, self._lives) for letter in dead_letters]
+        records += [dead_letter_record(letter, self._lives) for letter in news.dead_letters]
+        records += [self._forward(forward) for forward in news.forwards]
+        records += self._wakes(news.wakes)
         await self._producer.send(records)
+
+    def _forward(self, forward: Forward) -> Outgoing:
+        """The original bytes with the original time, so that the other owner admits the same touchpoint."""
+        applied = forward.admitted.applied
+        return Outgoing(
+            KEYED,
+            owner_partition(forward.to, self._partitions),
+            forward.to.encode(),
+            forward.admitted.raw,
+            applied.ingestion_time,
+            forward_headers(applied.position, forward.to, forward.hops),
+        )
+
+    def _wakes(self, wakes: Iterable[Wake]) -> list[Outgoing]:
+        by_owner: dict[int, list[Wake]] = {}
+        for wake in wakes:
+            by_owner.setdefault(owner_partition(wake.identifier, self._partitions), []).append(wake)
+        return [
+            Outgoing(KEYED, owner, None, encode_wakes(some), None, WAKE_HEADERS)
+            for owner, all_of_it in sorted(by_owner.items())
+            for some in _parts(all_of_it)
+        ]
+
+
+def _parts(wakes: list[Wake]) -> Iterable[list[Wake]]:
+    for start in range(0, len(wakes), _WAKES_PER_RECORD):
+        yield wakes[start : start + _WAKES_PER_RECORD]

@@ -8,52 +8,92 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from processors.diff import NOTHING_PUBLISHED, FactKind, Judgement, Published, Retraction, diff, published_after
+from processors.diff import (
+    NOTHING_PUBLISHED,
+    FactKind,
+    Judgement,
+    Published,
+    Retraction,
+    diff,
+    fact_id,
+    kind_of,
+    published_after,
+)
 from processors.friction.finding import FrictionRule
+from processors.identifiers import anchor_epoch_of, anchored, pack_version
+from processors.membership import Membership
 from processors.person import PersonState, StepResult, judge, restore, step
 from processors.settings import CoreSettings
-from schemas.outputs import Fact
+from schemas.outputs import Fact, Person
 from schemas.touchpoint import AppliedTouchpoint
 from streams.deadlines import Deadlines
 
+_AnchorEpochs = Mapping[FactKind, Mapping[str, int]]
+
 
 class Cold(NamedTuple):
-    """What the store knows of a person: touchpoints, and ids of published facts by kind."""
+    """What the store knows of a person: touchpoints, and versions of published facts by kind and id.
+
+    `membership` is `None` for one identifier that never met another. `merged_into` is set for somebody who is not a
+    person of their own any more: then there are no touchpoints, and what is published has to go.
+    """
 
     tenant: str
-    touchpoints: list[AppliedTouchpoint]
-    published: Mapping[FactKind, Iterable[str]]
+    touchpoints: Iterable[AppliedTouchpoint]
+    published: Mapping[FactKind, Mapping[str, int]]
+    membership: Membership | None = None
+    merged_into: str | None = None
 
 
 class PersonChanges(NamedTuple):
-    """What has to be written for one person so that the store says what holds now."""
+    """What has to be written for one person so that the store says what holds now, each fact with its version.
+
+    `judgement` is `None` for somebody of whom nothing is left.
+    """
 
     partition: int
-    version: int
-    upserts: list[Fact]
-    retractions: list[Retraction]
-    judgement: Judgement
+    tenant: str
+    person_key: str
+    upserts: list[tuple[Fact, int]]
+    retractions: list[tuple[Retraction, int]]
+    judgement: Judgement | None
 
 
 class _Held:
-    __slots__ = ("partition", "published", "state")
+    __slots__ = ("anchor_epochs", "merged_into", "partition", "published", "state")
 
-    def __init__(self, partition: int, state: PersonState, published: Published) -> None:
+    def __init__(self, partition: int, state: PersonState) -> None:
         self.partition = partition
         self.state = state
-        self.published = published
+        self.published: Published = NOTHING_PUBLISHED
+        self.anchor_epochs: _AnchorEpochs = {}
+        self.merged_into: str | None = None
+
+    def published_anchor(self, kind: FactKind, id_: str) -> int:
+        """Anchor epoch under which a fact was published."""
+        return self.anchor_epochs.get(kind, {}).get(id_, 0)
 
 
 class Owner:
-    """Persons of the assigned partitions, the least recently touched of them only in the store."""
+    """Persons of the assigned partitions, the least recently touched of them only in the store.
 
-    def __init__(self, rules: tuple[FrictionRule, ...], settings: CoreSettings, max_persons: int) -> None:
+    At most `max_persons` are held, and at most `max_touchpoints` of all of them together, once they are published.
+    """
+
+    def __init__(
+        self, rules: tuple[FrictionRule, ...], settings: CoreSettings, max_persons: int, max_touchpoints: int
+    ) -> None:
         self._rules = rules
         self._settings = settings
         self._max_persons = max_persons
+        self._max_touchpoints = max_touchpoints
+        self._touchpoints = 0
         self._persons: OrderedDict[str, _Held] = OrderedDict()
         self._dirty: dict[str, None] = {}
         self._deadlines: dict[int, Deadlines] = {}
+
+    def __contains__(self, person_key: str) -> bool:
+        return person_key in self._persons
 
     def __len__(self) -> int:
         return len(self._persons)
@@ -65,39 +105,53 @@ class Owner:
     def drop_all(self) -> None:
         """Own nothing any more, and forget everything."""
         self._persons.clear()
+        self._touchpoints = 0
         self._dirty.clear()
         self._deadlines.clear()
 
-    def missing(self, person_keys: Iterable[str]) -> set[str]:
-        """Those of the persons that are not in memory."""
-        return {key for key in person_keys if key not in self._persons}
+    @property
+    def touchpoints(self) -> int:
+        """Touchpoints held in memory."""
+        return self._touchpoints
 
     def load(self, partition: int, person_key: str, cold: Cold) -> None:
         """Take a person from the store. What is published is known by id only, so it is written anew at the next flush.
 
         That repairs what a crash between two inserts left behind.
         """
-        published: Published = {kind: dict.fromkeys(ids) for kind, ids in cold.published.items()} or NOTHING_PUBLISHED
-        self._persons[person_key] = _Held(partition, restore(cold.tenant, person_key, cold.touchpoints), published)
+        state = restore(cold.tenant, person_key, cold.touchpoints, membership=cold.membership)
+        held = self._persons[person_key] = _Held(partition, state)
+        self._touchpoints += len(state)
+        if any(cold.published.values()):
+            held.published = {kind: dict.fromkeys(ids) for kind, ids in cold.published.items()}
+            held.anchor_epochs = {
+                kind: {id_: epoch for id_, version in ids.items() if (epoch := anchor_epoch_of(version))}
+                for kind, ids in cold.published.items()
+            }
+        held.merged_into = cold.merged_into
 
-    def apply(self, partition: int, applied: AppliedTouchpoint) -> StepResult:
-        """Take a touchpoint of a person who is in memory or new; the person is judged at the next flush.
+    def is_home_of(self, person_key: str, applied: AppliedTouchpoint) -> bool:
+        """Whether a touchpoint belongs to a person who is in memory."""
+        return self._persons[person_key].state.is_home_of(applied)
+
+    def apply(self, partition: int, key: str, applied: AppliedTouchpoint) -> StepResult:
+        """Take a touchpoint of the person with this key, who is in memory or new; they are judged at the next flush.
 
         A replayed touchpoint marks its person too: applied is not the same as delivered.
         """
-        key = applied.identity_hash
         held = self._persons.get(key)
         if held is None:
-            state = PersonState(applied.touchpoint.tenant, key)
-            held = self._persons[key] = _Held(partition, state, NOTHING_PUBLISHED)
+            held = self._persons[key] = _Held(partition, PersonState(applied.touchpoint.tenant, key))
         else:
             self._persons.move_to_end(key)
         self._dirty[key] = None
-        return step(held.state, applied)
+        result = step(held.state, applied)
+        self._touchpoints += result is not StepResult.DUPLICATE
+        return result
 
-    def holds(self, applied: AppliedTouchpoint) -> bool:
+    def holds(self, person_key: str, applied: AppliedTouchpoint) -> bool:
         """Whether this very copy of a touchpoint counts, not another one with the same key."""
-        held = self._persons.get(applied.identity_hash)
+        held = self._persons.get(person_key)
         return held is not None and held.state.holds(applied)
 
     def has_due(self, watermarks: Mapping[int, int | None]) -> bool:
@@ -130,35 +184,60 @@ class Owner:
             self._dirty.pop(key, None)
             held = self._persons.pop(key, None)
             if held is not None:
+                self._touchpoints -= len(held.state)
                 dropped.setdefault(held.partition, {})[key] = held.state.tenant
         return dropped
 
     def freeze(self, watermarks: Mapping[int, int | None]) -> list[PersonChanges]:
         """Judge everybody who may have changed; what differs from the store, sorted by partition and person."""
-        changes = []
-        for key in self._dirty:
-            held = self._persons[key]
-            watermark = watermarks.get(held.partition)
-            judgement = judge(held.state, self._rules, watermark if watermark is not None else 0, self._settings)
-            upserts, retractions = diff(held.published, judgement)
-            changes.append(PersonChanges(held.partition, judgement.version, upserts, retractions, judgement))
-        changes.sort(key=lambda change: (change.partition, change.judgement.person_key))
+        changes = [self._changes(key, self._persons[key], watermarks) for key in self._dirty]
+        changes.sort(key=lambda change: (change.partition, change.person_key))
         return changes
+
+    def _changes(self, key: str, held: _Held, watermarks: Mapping[int, int | None]) -> PersonChanges:
+        if not len(held.state):
+            return _farewell(key, held)
+        watermark = watermarks.get(held.partition)
+        judgement = judge(held.state, self._rules, watermark if watermark is not None else 0, self._settings)
+        upserts, retractions = diff(held.published, judgement)
+        return PersonChanges(
+            held.partition,
+            held.state.tenant,
+            key,
+            [
+                (
+                    fact,
+                    anchored(judgement.version, judgement.anchor_epochs.get(kind_of(fact), {}).get(fact_id(fact), 0)),
+                )
+                for fact in upserts
+            ],
+            [
+                (retraction, anchored(judgement.version, held.published_anchor(retraction.kind, retraction.id)))
+                for retraction in retractions
+            ],
+            judgement,
+        )
 
     def published(self, changes: Iterable[PersonChanges]) -> None:
         """Changes are durable: remember what the store says now, when to judge again, and let go of who is too many."""
         for change in changes:
-            key = change.judgement.person_key
+            key = change.person_key
             held = self._persons.get(key)
             if held is None:
                 continue
-            held.published = published_after(change.judgement)
             self._dirty.pop(key, None)
-            self._deadlines[held.partition].set(held.state.tenant, key, change.judgement.wake_at)
-        while len(self._persons) > self._max_persons:
+            if change.judgement is None:
+                self._deadlines[held.partition].set(change.tenant, key, None)
+                del self._persons[key]
+                continue
+            held.published = published_after(change.judgement)
+            held.anchor_epochs = change.judgement.anchor_epochs
+            self._deadlines[held.partition].set(change.tenant, key, change.judgement.wake_at)
+        while len(self._persons) > self._max_persons or self._touchpoints > self._max_touchpoints:
             key, held = next(iter(self._persons.items()))
             if key in self._dirty:
                 break
+            self._touchpoints -= len(held.state)
             del self._persons[key]
 
     def _told(self, watermarks: Mapping[int, int | None]) -> Iterator[tuple[int, Deadlines, int]]:
@@ -167,3 +246,36 @@ class Owner:
             watermark = watermarks.get(partition)
             if watermark is not None:
                 yield partition, deadlines, watermark
+
+
+def _farewell(key: str, held: _Held) -> PersonChanges:
+    """Everything of somebody of whom no touchpoint is left is withdrawn; who was merged stays known as such."""
+    state = held.state
+    version = pack_version(state.epoch, 0, 0)
+    upserts: list[tuple[Fact, int]] = []
+    if held.merged_into is not None and held.published[FactKind.PERSON]:
+        epochs = {} if state.membership is None else state.membership.epochs
+        upserts.append((_merged(state, held.merged_into), anchored(version, epochs.get(key, 0))))
+    retractions = [
+        (Retraction(kind, id_, state.tenant, key), anchored(version, held.published_anchor(kind, id_)))
+        for kind, ids in held.published.items()
+        if kind is not FactKind.PERSON or not upserts
+        for id_ in sorted(ids)
+    ]
+    return PersonChanges(held.partition, state.tenant, key, upserts, retractions, None)
+
+
+def _merged(state: PersonState, successor: str) -> Person:
+    return Person(
+        person_key=state.person_key,
+        tenant=state.tenant,
+        merged_into=successor,
+        first_seen_at=0,
+        last_seen_at=0,
+        touchpoints=0,
+        contacts=0,
+        sessions=0,
+        journeys=0,
+        frictions=0,
+        next_deadline=None,
+    )

@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from processors.identity_limits import IdentityLimits
 from processors.keyring import Keyring
 from streams.pepper_file import PepperError, parse_keyring
 
@@ -93,6 +94,35 @@ class FlushSettings(BaseModel):
     max_age_s: float = Field(1.0, gt=0, description="Age of the oldest touchpoint before a flush.")
 
 
+class IdentitySettings(BaseModel):
+    """How much may be joined into one person without anybody having said so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unique: int = Field(1, gt=0, description="Customer numbers, accounts, loyalty cards of a person, of each kind.")
+    login: int = Field(5, gt=0, description="E-mail addresses, phone numbers and such of a person, of each kind.")
+    volatile: int = Field(5, gt=0, description="Devices, cookies and such of a person, of each kind, in the window.")
+    volatile_window_days: float = Field(7.0, gt=0)
+    max_identities: int = Field(200, gt=1, description="Identities of a person, whatever anybody says.")
+    max_companions: int = Field(
+        200, gt=1, le=5_000, description="Others that an identity may be seen with; one with more is a placeholder."
+    )
+
+    def limits(self) -> IdentityLimits:
+        """The same as the core takes it."""
+        values = self.model_dump(exclude={"volatile_window_days"})
+        return IdentityLimits(**values, volatile_window_ms=round(self.volatile_window_days * 86_400_000))
+
+
+class TenantSettings(BaseModel):
+    """What is different for one tenant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identity: IdentitySettings | None = None
+    blocked_identities: frozenset[str] = Field(frozenset(), description="Further values that never identify anybody.")
+
+
 class Settings(BaseSettings):
     """Everything that can be set, with its effective value."""
 
@@ -117,14 +147,21 @@ class Settings(BaseSettings):
     partitions: int = Field(4, gt=0, le=1024, description="Partitions of topics that are created.")
     replication: int = Field(1, gt=0, description="Replicas of topics that are created.")
     max_persons: int = Field(200_000, gt=0, description="Persons held in memory per worker.")
+    max_touchpoints: int = Field(2_000_000, gt=0, description="Touchpoints of all persons in memory, per worker.")
     session_gap_minutes: float = Field(30.0, gt=0)
     session_end: Literal["ended_at", "occurred_at"] = "ended_at"
     journey_gap_days: float = Field(14.0, gt=0)
     allowed_lateness_s: float = Field(600.0, ge=0, description="How far the watermark stays behind the newest event.")
     blocked_identities: frozenset[str] = Field(frozenset(), description="Values that never identify anybody.")
+    identity: IdentitySettings = IdentitySettings()
+    tenants: dict[str, TenantSettings] = Field({}, description="What is different for single tenants, by name.")
     alert_max_age_days: float = Field(
         400.0, gt=0, description="Frictions further than this behind the watermark alert nobody; default: none is."
     )
+
+    def limits_by_tenant(self) -> dict[str, IdentityLimits]:
+        """Limits on identities of the tenants that have their own."""
+        return {name: tenant.identity.limits() for name, tenant in self.tenants.items() if tenant.identity is not None}
 
     @classmethod
     def settings_customise_sources(

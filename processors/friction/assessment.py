@@ -16,12 +16,13 @@ from schemas.outputs import EffortPosting, Evidence, Friction, FrictionStatus
 
 
 class Assessed(NamedTuple):
-    """A friction with its content hash, its postings with theirs, its cost (ms) and the journey it belongs to."""
+    """A friction with its content hash, its postings with theirs, its cost (ms), its journey and its anchor."""
 
     friction: tuple[Friction, int]
     postings: tuple[tuple[EffortPosting, int], ...]
     cost_ms: int
     strand: Strand
+    anchor: Entry
 
 
 class _Standing(NamedTuple):
@@ -204,4 +205,5 @@ def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> As
         tuple((posting, content_hash(posting)) for posting in postings),
         cost_ms,
         standing.strand,
+        anchor,
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.identifiers import content_hash, hash_id, pack_version, unpack_version
+from processors.identifiers import anchor_epoch_of, anchored, content_hash, hash_id, pack_version, unpack_version
 from schemas.outputs import Session
 
 SESSION = Session(
@@ -51,21 +51,36 @@ def test_hashes_are_the_same_in_another_process() -> None:
     assert output.strip() == hash_id("a", "ü")
 
 
-def test_a_version_packs_8_32_and_24_bits() -> None:
+def test_a_version_packs_12_24_and_18_bits_below_10_of_the_anchor() -> None:
     assert pack_version(0, 0, 0) == 0
     assert pack_version(0, 0, 1) == 1
-    assert pack_version(0, 1, 0) == 16_777_216
-    assert pack_version(1, 0, 0) == 72_057_594_037_927_936
-    assert pack_version(255, 2**32 - 1, 2**24 - 1) == 2**64 - 1
-    assert unpack_version(pack_version(7, 5_000_000, 12)) == (7, 5_000_000, 12)
+    assert pack_version(0, 1, 0) == 262_144
+    assert pack_version(1, 0, 0) == 4_398_046_511_104
+    assert pack_version(4095, 2**24 - 1, 2**18 - 1) == 2**54 - 1
+    assert anchored(0, 1) == 2**54
+    assert anchored(pack_version(4095, 2**24 - 1, 2**18 - 1), 1023) == 2**64 - 1
 
 
-def test_more_touchpoints_outweigh_any_number_of_deadlines_and_an_epoch_outweighs_both() -> None:
-    assert pack_version(0, 2, 0) > pack_version(0, 1, 2**24 - 1)
-    assert pack_version(1, 0, 0) > pack_version(0, 2**32 - 1, 2**24 - 1)
+@given(st.integers(0, 1023), st.integers(0, 4095), st.integers(0, 2**24 - 1), st.integers(0, 2**18 - 1))
+def test_every_part_of_a_version_is_found_again(anchor: int, epoch: int, touchpoints: int, deadlines: int) -> None:
+    version = anchored(pack_version(epoch, touchpoints, deadlines), anchor)
+    assert unpack_version(version) == (epoch, touchpoints, deadlines)
+    assert anchor_epoch_of(version) == anchor
 
 
-@pytest.mark.parametrize("parts", [(256, 0, 0), (0, 2**32, 0), (0, 0, 2**24), (-1, 0, 0), (0, -1, 0)])
+def test_each_part_outweighs_all_that_come_after_it() -> None:
+    assert pack_version(0, 2, 0) > pack_version(0, 1, 2**18 - 1)
+    assert pack_version(1, 0, 0) > pack_version(0, 2**24 - 1, 2**18 - 1)
+    assert anchored(0, 1) > pack_version(4095, 2**24 - 1, 2**18 - 1)
+
+
+def test_an_anchor_epoch_out_of_range_is_refused() -> None:
+    for epoch in (-1, 1024):
+        with pytest.raises(ValueError, match="anchor epoch"):
+            anchored(0, epoch)
+
+
+@pytest.mark.parametrize("parts", [(4096, 0, 0), (0, 2**24, 0), (0, 0, 2**18), (-1, 0, 0), (0, -1, 0)])
 def test_a_version_out_of_range_is_refused(parts: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="out of range"):
         pack_version(*parts)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from processors.diff import NOTHING_PUBLISHED, FactKind, Judgement, Published, diff, fact_id, published_after
 from processors.identifiers import unpack_version
 from processors.matters import matter_keys
+from processors.membership import Membership
 from processors.person import PersonState, StepResult, judge, restore, step
 from processors.settings import CoreSettings
 from schemas.touchpoint import AppliedTouchpoint
@@ -242,7 +243,7 @@ def test_a_person_counts_what_is_stored_and_what_is_judged() -> None:
 
 def test_the_version_counts_epoch_touchpoints_and_deadlines_passed() -> None:
     story = [happened("contact.started", MONDAY, channel="web")]
-    state = restore(TENANT, ANNA, story, epoch=3, archived=10)
+    state = restore(TENANT, ANNA, story, membership=Membership(frozenset({ANNA}), frozenset(), {}, 3), archived=10)
     assert unpack_version(judge_now(state, MONDAY).version) == (3, 11, 0)
     assert unpack_version(judge_now(state, MONDAY + 14 * DAY - 1).version) == (3, 11, 0)
     assert unpack_version(judge_now(state, MONDAY + 14 * DAY).version) == (3, 11, 1)

@@ -289,7 +289,7 @@ def test_deadlines_of_persons_whom_nobody_mentions_any_more_are_met_after_a_rest
     log = KeyedLog(partitions)
     run(log)
     assert [row["variant"] for row in log.store.live("friction").values()] == ["redirected"]
-    partitions[0].append(Tick((SourceProgress(0, MONDAY + 73 * HOUR),)))
+    log.append(0, Tick((SourceProgress(0, MONDAY + 73 * HOUR),)))
     run(log)
     assert [row["variant"] for row in log.store.live("friction").values()] == ["lost"]
 
@@ -303,7 +303,7 @@ def test_after_a_long_pause_more_persons_are_due_than_one_flush_takes_and_all_ar
     partitions = written_to_log(told, partitions=1)
     log = KeyedLog(partitions)
     run(log)
-    partitions[0].append(Tick((SourceProgress(0, MONDAY + 73 * HOUR),)))
+    log.append(0, Tick((SourceProgress(0, MONDAY + 73 * HOUR),)))
     run(log)
     assert {row["variant"] for row in log.store.live("friction").values()} == {"lost"}
     assert_as_if_nothing_had_happened(log)
@@ -319,7 +319,7 @@ def test_of_two_differing_copies_the_store_and_the_facts_take_the_same_one(is_ea
     run(log)
     assert_as_if_nothing_had_happened(log)
     # The next worker knows only what the store tells it.
-    entries.append(happened("page.viewed", MONDAY + HOUR))
+    log.append(0, happened("page.viewed", MONDAY + HOUR))
     run(log)
     assert_as_if_nothing_had_happened(log)
     assert {row["channels"] for row in log.store.live("session").values()} == {("web",), ("other",)}

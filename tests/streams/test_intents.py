@@ -13,7 +13,8 @@ JUDGEMENT = judged(happened("page.viewed", MONDAY))
 
 
 def changes(*upserts: Fact, retractions: list[Retraction] | None = None, partition: int = 0) -> PersonChanges:
-    return PersonChanges(partition, 7, list(upserts), retractions or [], JUDGEMENT)
+    gone = [(retraction, 7) for retraction in retractions or []]
+    return PersonChanges(partition, TENANT, ANNA, [(fact, 7) for fact in upserts], gone, JUDGEMENT)
 
 
 def friction(friction_id: str = "f1", *, anchor_at: int = MONDAY, is_alertable: bool = True) -> Friction:

@@ -1,19 +1,25 @@
-"""The keyed topic in memory, and a worker on it that can die: what the log holds, what was acknowledged, what is told.
+"""The keyed topic in memory, and workers on it that can die: what the log holds, what was acknowledged, what is told.
 
 Nothing here helps the coordinator: chunks come again after a death, everything sent is kept as often as it came, and
 every acknowledgement is checked against what is durable at that moment.
 """
 
+import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from processors.friction.catalogue import default_rules
+from processors.identities import home, links_of, resolve
+from processors.identity_limits import IdentityLimits
+from processors.kinds import CONTROL_KINDS
+from processors.membership import Membership
 from processors.person import judge, restore
 from processors.settings import CoreSettings
 from processors.watermarks import Watermark
 from schemas.alerts import AlertIntent
+from schemas.identity import Wake
 from schemas.log import DeadLetter, Position
 from schemas.outputs import Friction
 from schemas.ticks import SourceProgress, Tick
@@ -26,33 +32,46 @@ from sinks.clickhouse.rows import (
     person_block,
     session_block,
 )
-from streams.coordinator import Admitted, Batch, Coordinator, LogName
+from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News
+from streams.identities import Identities
+from streams.intake import owner_partition
 from streams.owner import Owner
 from tests.support.faults import Faults
 from tests.support.memory_store import MemoryStore
 
-Entry = AppliedTouchpoint | Tick | DeadLetter
+Entry = AppliedTouchpoint | Tick | DeadLetter | Forward | Wake
 LOG = LogName("journeys-journeys", "touchpoints.keyed", "first-life")
 NEVER_TOO_OLD = 10_000 * 86_400_000
 RULES = default_rules()
 CORE = CoreSettings()
+LIMITS = IdentityLimits()
 
 
 class Outbox:
-    """Records what is sent, as often as it is sent."""
+    """Records what is sent, as often as it is sent; what is for owners goes into the log."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, log: Mapping[int, list[Entry]]) -> None:
         self.intents: list[AlertIntent] = []
         self.dead_letters: list[DeadLetter] = []
         self.faults = faults
+        self._log = log
 
-    async def send(self, intents: Sequence[AlertIntent], dead_letters: Sequence[DeadLetter]) -> None:
-        def reach_the_broker(records: Sequence[AlertIntent | DeadLetter]) -> None:
-            self.intents += [record for record in records if isinstance(record, AlertIntent)]
-            self.dead_letters += [record for record in records if isinstance(record, DeadLetter)]
+    async def send(self, news: News) -> None:
+        def reach_the_broker(records: Sequence[AlertIntent | DeadLetter | Forward | Wake]) -> None:
+            for record in records:
+                match record:
+                    case AlertIntent():
+                        self.intents.append(record)
+                    case DeadLetter():
+                        self.dead_letters.append(record)
+                    case Forward():
+                        self._log[owner_partition(record.to, len(self._log))].append(record)
+                    case Wake():
+                        self._log[owner_partition(record.identifier, len(self._log))].append(record)
 
-        if intents or dead_letters:
-            self.faults.around("send", [*intents, *dead_letters], reach_the_broker)
+        records = [*news.intents, *news.dead_letters, *news.forwards, *news.wakes]
+        if records:
+            self.faults.around("send", records, reach_the_broker)
 
     def open_frictions(self) -> set[str]:
         """Frictions that somebody who keeps a ledger would be told of after all of it."""
@@ -63,17 +82,27 @@ class KeyedLog:
     """Partitions of the topic, the group's committed offsets, and the world outside of the worker."""
 
     def __init__(self, partitions: Mapping[int, Sequence[Entry]], refuses: Callable[[str], bool] = lambda _: False):
-        self.partitions = partitions
+        #: What intake wrote; workers add to `partitions` while they work.
+        self.written = {partition: list(entries) for partition, entries in partitions.items()}
+        self.partitions = {partition: list(entries) for partition, entries in partitions.items()}
         self.committed = dict.fromkeys(partitions, 0)
         self.store = MemoryStore(refuses=lambda row: "origin_offset" in row and refuses(row["id"]))
-        self.outbox = Outbox(Faults())
+        self.outbox = Outbox(Faults(), self.partitions)
         self._refuses = refuses
 
-    def coordinator(self, faults: Faults | None = None, max_persons: int = 1000) -> Coordinator:
+    def append(self, partition: int, entry: Entry) -> None:
+        """Have intake write one more."""
+        self.written[partition].append(entry)
+        self.partitions[partition].append(entry)
+
+    def coordinator(
+        self, faults: Faults | None = None, max_persons: int = 1000, limits: IdentityLimits = LIMITS
+    ) -> Coordinator:
         """A new worker's coordinator: it knows what the store knows, and nothing else."""
         self.store.faults = self.outbox.faults = faults or Faults()
         return Coordinator(
-            Owner(RULES, CORE, max_persons),
+            Owner(RULES, CORE, max_persons, 100 * max_persons),
+            Identities(self.store, limits, {}, max_persons),
             self.store,
             self.outbox,
             LOG,
@@ -95,29 +124,57 @@ class KeyedLog:
             [entry for _, entry in entries if isinstance(entry, DeadLetter)],
             [(offset, entry) for offset, entry in entries if isinstance(entry, Tick)],
             acknowledge,
+            [entry for _, entry in entries if isinstance(entry, Forward)],
+            [entry for _, entry in entries if isinstance(entry, Wake)],
         )
 
-    async def work(self, coordinator: Coordinator, chances: random.Random) -> None:
-        """Read everything from the committed offsets on, in chunks and with flushes as chances have it."""
-        durable = await coordinator.assign(sorted(self.partitions))
-        assert all(durable[partition] >= committed for partition, committed in self.committed.items())
-        at = dict(self.committed)
-        while left := [partition for partition, entries in self.partitions.items() if at[partition] < len(entries)]:
-            partition = chances.choice(left)
-            stop = min(at[partition] + chances.randint(1, 6), len(self.partitions[partition]))
-            await coordinator.take(self.batch(partition, at[partition], stop))
-            at[partition] = stop
-            if chances.random() < 0.4:
+    async def work(
+        self, coordinator: Coordinator, chances: random.Random, partitions: Collection[int] | None = None
+    ) -> None:
+        """Read partitions (default: all) from the committed offsets on, in chunks and with flushes as chances have it.
+
+        Ends when everything in all partitions is done, also what others add meanwhile.
+        """
+        mine = sorted(self.partitions if partitions is None else partitions)
+        durable = await coordinator.assign(mine)
+        assert all(durable[partition] >= self.committed[partition] for partition in mine)
+        at = {partition: self.committed[partition] for partition in mine}
+        while True:
+            left = [partition for partition in mine if at[partition] < len(self.partitions[partition])]
+            if left:
+                partition = chances.choice(left)
+                stop = min(at[partition] + chances.randint(1, 6), len(self.partitions[partition]))
+                await coordinator.take(self.batch(partition, at[partition], stop))
+                at[partition] = stop
+            if not left or chances.random() < 0.4:
                 await coordinator.flush()
-        while not coordinator.is_idle:
-            await coordinator.flush()
+            if coordinator.is_idle and self.is_done:
+                return
+            await asyncio.sleep(0)
+
+    async def work_together(self, coordinators: Mapping[Coordinator, Collection[int]], chances: random.Random) -> None:
+        """Several workers at once, each on partitions of its own; who goes on at each step of the store is chance."""
+
+        async def pause() -> None:
+            for _ in range(chances.randint(0, 4)):
+                await asyncio.sleep(0)
+
+        self.store.pause = pause
+        async with asyncio.TaskGroup() as workers:
+            for coordinator, partitions in coordinators.items():
+                workers.create_task(self.work(coordinator, random.Random(chances.random()), partitions))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything in the log is acknowledged."""
+        return all(self.committed[partition] == len(entries) for partition, entries in self.partitions.items())
 
     @property
     def touchpoints(self) -> list[AppliedTouchpoint]:
         """Every copy of every touchpoint in the log that the store takes."""
         return [
             entry
-            for entries in self.partitions.values()
+            for entries in self.written.values()
             for entry in entries
             if isinstance(entry, AppliedTouchpoint) and not self._refuses(entry.touchpoint.id)
         ]
@@ -150,29 +207,35 @@ class KeyedLog:
             self.committed[partition] = stop
 
 
-def expected_store(log: KeyedLog) -> tuple[MemoryStore, set[str]]:
+def expected_store(log: KeyedLog, limits: IdentityLimits = LIMITS) -> tuple[MemoryStore, set[str]]:
     """What the tables must say in the end, computed at once from the whole log, and the frictions that alert."""
     store = MemoryStore()
     alertable: set[str] = set()
-    for partition, entries in log.partitions.items():
-        watermark = Watermark()
+    watermarks = {partition: Watermark() for partition in log.written}
+    for partition, entries in log.written.items():
         for entry in entries:
             if isinstance(entry, Tick):
-                watermark.apply(entry)
-        here = [entry for entry in log.touchpoints if entry in entries]
-        for key in {applied.identity_hash for applied in here}:
-            own = [applied for applied in here if applied.identity_hash == key]
-            state = restore(own[0].touchpoint.tenant, key, own)
-            judgement = judge(state, RULES, watermark.value or 0, CORE)
-            alertable |= {friction.friction_id for friction in judgement.frictions if friction.is_alertable}
-            for block in (
-                session_block([(session, 0) for session in judgement.sessions], token_prefix=""),
-                journey_block([(journey, 0) for journey in judgement.journeys], token_prefix=""),
-                friction_block([(friction, 0) for friction in judgement.frictions], token_prefix=""),
-                effort_posting_block([(posting, 0) for posting in judgement.postings], token_prefix=""),
-                person_block([(judgement.person, 0, partition)], token_prefix=""),
-            ):
-                store.take(block)
+                watermarks[partition].apply(entry)
+    resolution = resolve((link for applied in log.touchpoints for link in links_of(applied)), limits)
+    persons: dict[str, list[AppliedTouchpoint]] = {}
+    for applied in log.touchpoints:
+        if applied.touchpoint.kind not in CONTROL_KINDS:
+            at_home = home(applied.touchpoint.identities, resolution.placeholders)
+            persons.setdefault(resolution.person_key(at_home), []).append(applied)
+    for key, own in persons.items():
+        partition = owner_partition(key, len(log.written))
+        membership = Membership(frozenset(resolution.members(key)), resolution.placeholders, {}, 0)
+        state = restore(own[0].touchpoint.tenant, key, own, membership=membership)
+        judgement = judge(state, RULES, watermarks[partition].value or 0, CORE)
+        alertable |= {friction.friction_id for friction in judgement.frictions if friction.is_alertable}
+        for block in (
+            session_block([(session, 0) for session in judgement.sessions], token_prefix=""),
+            journey_block([(journey, 0) for journey in judgement.journeys], token_prefix=""),
+            friction_block([(friction, 0) for friction in judgement.frictions], token_prefix=""),
+            effort_posting_block([(posting, 0) for posting in judgement.postings], token_prefix=""),
+            person_block([(judgement.person, 0, partition)], token_prefix=""),
+        ):
+            store.take(block)
     return store, alertable
 
 
@@ -184,8 +247,7 @@ def written_to_log(
     newest = 0
     number = 0
     for number, applied in enumerate(touchpoints):
-        home = log[int(applied.identity_hash[:8], 16) % partitions]
-        home.append(
+        log[owner_partition(applied.identity_hash, partitions)].append(
             msgspec.structs.replace(
                 applied, ingestion_time=applied.event_time, origin_offset=number, origin_partition=0
             )

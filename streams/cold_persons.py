@@ -1,0 +1,119 @@
+"""Persons read back from the store: their touchpoints, what is published of them, and how often they changed."""
+
+from collections.abc import Iterable, Mapping
+
+from processors.diff import FactKind
+from processors.identifiers import anchor_epoch_of, unpack_version
+from processors.kinds import CONTROL_KINDS
+from processors.membership import Membership
+from schemas.identity import identifier_of
+from schemas.touchpoint import AppliedTouchpoint
+from sinks.clickhouse.reader import PublishedVersions
+from streams.identities import Standing
+from streams.owner import Cold
+from streams.store import StorePort
+
+
+async def load_persons(store: StorePort, standings: Iterable[Standing]) -> dict[str, Cold]:
+    """What the store knows of identifiers as persons; those of whom it knows nothing are left out.
+
+    An identifier that belongs to another person comes without touchpoints, as long as something of it is published.
+    """
+    standings = list(standings)
+    own = [standing for standing in standings if standing.person_key == standing.identifier]
+    hashes = {member for standing in own for member in _members(standing)}
+    touchpoints = await store.read(lambda reader: reader.load_touchpoints(hashes)) if hashes else {}
+    linked = [standing for standing in standings if standing.row is not None]
+    known = [standing.identifier for standing in own if any(touchpoints[member] for member in _members(standing))]
+    known += [standing.identifier for standing in linked if standing.identifier not in known]
+    published: PublishedVersions = await store.read(lambda reader: reader.load_published(known)) if known else {}
+    keys = [standing.identifier for standing in linked]
+    epochs = await store.read(lambda reader: reader.load_person_epochs(keys)) if keys else {}
+    recorded = await store.read(lambda reader: reader.load_members(keys)) if keys else {}
+
+    persons: dict[str, Cold] = {}
+    for standing in standings:
+        key = standing.identifier
+        facts = {FactKind(kind): ids for kind, ids in published.get(key, {}).items()}
+        if standing.person_key != key:
+            if _has_left_traces(standing, facts):
+                epoch = epochs.get(key, 0) + 1
+                membership = Membership(frozenset(), frozenset(), _own_epoch(standing), epoch)
+                persons[key] = Cold(standing.tenant, (), facts, membership, standing.person_key)
+            continue
+        found = [applied for member in _members(standing) for applied in touchpoints[member]]
+        if standing.membership is None:
+            if found:
+                persons[key] = Cold(standing.tenant, [one for one in found if not _is_control(one)], facts)
+            continue
+        membership = standing.membership
+        if standing.placeholders:
+            rehomed = await _rehomed(store, standing)
+            membership = await _knowing_all_placeholders(store, membership, rehomed)
+            found += rehomed
+        membership = membership._replace(epoch=_epoch(standing, facts, epochs, recorded))
+        mine = [one for one in found if membership.holds(one.touchpoint) and not _is_control(one)]
+        persons[key] = Cold(standing.tenant, mine, facts, membership)
+    return persons
+
+
+async def _rehomed(store: StorePort, standing: Standing) -> list[AppliedTouchpoint]:
+    """Touchpoints that are stored under placeholders and name one of the person's identities too."""
+    return await store.read(lambda reader: reader.load_rehomed(standing.placeholders, standing.members))
+
+
+async def _knowing_all_placeholders(
+    store: StorePort, membership: Membership, touchpoints: Iterable[AppliedTouchpoint]
+) -> Membership:
+    """Membership that knows the placeholders in these touchpoints, also those too far away to be seen by links."""
+    named = {identifier_of(identity) for applied in touchpoints for identity in applied.touchpoint.identities}
+    rows = await store.read(lambda reader: reader.load_identifiers(named)) if named else {}
+    placeholders = {identifier for identifier, row in rows.items() if row.is_placeholder}
+    return membership._replace(
+        placeholders=membership.placeholders | placeholders,
+        epochs={**membership.epochs, **{identifier: rows[identifier].epoch for identifier in placeholders}},
+    )
+
+
+def _members(standing: Standing) -> Iterable[str]:
+    return (standing.identifier,) if standing.membership is None else standing.membership.members
+
+
+def _is_control(applied: AppliedTouchpoint) -> bool:
+    return applied.touchpoint.kind in CONTROL_KINDS
+
+
+def _own_epoch(standing: Standing) -> dict[str, int]:
+    return {} if standing.row is None else {standing.identifier: standing.row.epoch}
+
+
+def _has_left_traces(standing: Standing, facts: Mapping[FactKind, Mapping[str, int]]) -> bool:
+    """Whether something is published of an identifier, but for the note of whom it was merged into."""
+    persons = facts.get(FactKind.PERSON, {})
+    others = any(ids for kind, ids in facts.items() if kind is not FactKind.PERSON)
+    own_epoch = 0 if standing.row is None else standing.row.epoch
+    return others or any(anchor_epoch_of(version) != own_epoch for version in persons.values())
+
+
+def _epoch(
+    standing: Standing,
+    facts: Mapping[FactKind, Mapping[str, int]],
+    epochs: Mapping[str, int],
+    recorded: Mapping[str, tuple[str, ...]],
+) -> int:
+    """Which set of identifiers the person now is: the last one that was written down, or a new one.
+
+    A set that was written but not written down, before a crash, may have been another: then this is a new one too.
+    """
+    key = standing.identifier
+    latest = epochs.get(key)
+    if latest is None:
+        return 0
+    version = facts.get(FactKind.PERSON, {}).get(key)
+    is_same = (
+        version is not None
+        and unpack_version(version)[0] == latest
+        and anchor_epoch_of(version) == _own_epoch(standing).get(key, 0)
+        and set(recorded.get(key, ())) == set(_members(standing))
+    )
+    return latest if is_same else latest + 1

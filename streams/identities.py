@@ -1,0 +1,320 @@
+"""What a worker knows of the identifiers that its partitions own: whose they are, and where their touchpoints go.
+
+The links between identities are a journal in the store, where every owner reads them; who an identifier belongs to is
+decided by its owner alone, from all links that can be reached from it. Whoever adds a link wakes the owners of
+everything that can be reached from it, after the link is durable; so the last of them to look sees all of it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+
+from processors.identities import Resolution, follows, resolve
+from processors.identity_limits import IdentityLimits
+from processors.membership import Membership
+from schemas.identity import IdentityLink, LinkKind, PersonIdentifier, Wake, identifier_of
+from schemas.touchpoint import AppliedTouchpoint
+from streams.store import StorePort
+
+_log = structlog.get_logger()
+
+#: An identifier that has just become a placeholder parts many; while it has up to so many companions more than the
+#: limit every new one of them wakes all, so that none is missed whichever of several writers was the one too many.
+_FRESH: Final = 50
+#: Identifiers in one walk; more is not a person by any limit, and no owner has to read it.
+_LONGEST_WALK: Final = 20_000
+#: Refused links that a row names; a placeholder has far more of them, all alike.
+_MOST_REFUSED: Final = 100
+
+_EXPLICIT: Final = frozenset({LinkKind.LINKED, LinkKind.UNLINKED})
+
+Links = dict[str, list[IdentityLink]]
+
+
+class Standing(NamedTuple):
+    """How an identifier stands: its row, and what it takes to load its person when it is one.
+
+    `row` is `None` for one that was never linked. `is_news` tells whether the row differs from what is stored.
+    `members` are `namespace:hash` texts of the person's identifiers; `placeholders` are identifiers under which further
+    touchpoints of the person may be stored.
+    """
+
+    identifier: str
+    tenant: str
+    row: PersonIdentifier | None
+    membership: Membership | None = None
+    is_news: bool = False
+    members: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
+
+    @property
+    def person_key(self) -> str:
+        """Person whom the identifier belongs to."""
+        return self.identifier if self.row is None else self.row.person_key
+
+
+class _World(NamedTuple):
+    """What a walk has found: links and rows by identifier, and what follows by tenant."""
+
+    links: Links
+    rows: Mapping[str, PersonIdentifier]
+    resolutions: Mapping[str, Resolution]
+
+
+class _Node:
+    __slots__ = ("row", "seen")
+
+    def __init__(self, row: PersonIdentifier | None, links: Iterable[IdentityLink]) -> None:
+        self.row = row
+        self.seen: dict[str, tuple[int, str, str]] = {}
+        for link in links:
+            self.note(link)
+
+    def note(self, link: IdentityLink) -> None:
+        known = self.seen.get(link.other)
+        if link.kind not in _EXPLICIT and (known is None or link.order < known):
+            self.seen[link.other] = link.order
+
+
+class Identities:
+    """Rows and links of identifiers, those least recently touched only in the store."""
+
+    def __init__(
+        self, store: StorePort, limits: IdentityLimits, by_tenant: Mapping[str, IdentityLimits], max_identifiers: int
+    ) -> None:
+        self._store = store
+        self._default_limits = limits
+        self._limits_by_tenant = by_tenant
+        self._most_companions = max(one.max_companions for one in (limits, *by_tenant.values()))
+        self._max_identifiers = max_identifiers
+        self._nodes: OrderedDict[str, _Node] = OrderedDict()
+
+    def clear(self) -> None:
+        """Know nothing any more."""
+        self._nodes.clear()
+
+    def is_elsewhere(self, identifier: str) -> bool:
+        """Whether an identifier is known not to be a person of its own."""
+        node = self._nodes.get(identifier)
+        return node is not None and node.row is not None and node.row.person_key != identifier
+
+    def route(self, applied: AppliedTouchpoint, at: str, *, is_forwarded: bool) -> str:
+        """The identifier to which a touchpoint goes that has come to `at`; `at` itself when it may stay."""
+        node = self._nodes.get(at)
+        if node is None or node.row is None:
+            return at
+        if not node.row.is_placeholder:
+            return node.row.person_key
+        identifiers = [identifier_of(identity) for identity in applied.touchpoint.identities]
+        if is_forwarded and at == identifiers[0]:
+            # It has been to all the others: they are placeholders too.
+            return at
+        after = identifiers[identifiers.index(at) + 1 :] if at in identifiers else []
+        return after[0] if after else identifiers[0]
+
+    def is_news(self, link: IdentityLink) -> bool:
+        """Whether a statement has to be written, and the owners woken, also when its touchpoint comes again."""
+        node = self._nodes.get(identifier_of(link.identity))
+        known = None if node is None else node.seen.get(link.other)
+        return link.kind in _EXPLICIT or known is None or link.order <= known
+
+    def note(self, link: IdentityLink) -> None:
+        """Remember a statement that is going to be written."""
+        node = self._nodes.get(identifier_of(link.identity))
+        if node is not None:
+            node.note(link)
+
+    def let_go(self, kept: Callable[[str], bool]) -> None:
+        """Forget the identifiers least recently looked up, but for those to keep."""
+        for _ in range(max(0, len(self._nodes) - self._max_identifiers)):
+            identifier, node = self._nodes.popitem(last=False)
+            if kept(identifier):
+                self._nodes[identifier] = node
+
+    async def look_up(self, tenants: Mapping[str, str]) -> list[Standing]:
+        """Learn how identifiers stand as their owners last decided; `tenants` by identifier."""
+        links = await self._walk(tenants)
+        rows = await self._rows(links)
+        resolutions = self._resolve(links)
+        standings = []
+        for identifier, tenant in tenants.items():
+            self._remember(identifier, rows.get(identifier), links[identifier])
+            standings.append(_standing(identifier, tenant, _World(links, rows, resolutions)))
+        return standings
+
+    async def decide(self, wakes: Collection[Wake]) -> tuple[list[Standing], list[Wake]]:
+        """Decide anew how the woken identifiers stand, whose owner this worker is.
+
+        Returns the standings, and whom to wake once the rows are durable.
+        """
+        tenants = {wake.identifier: wake.tenant for wake in wakes}
+        first = {wake.identifier for wake in wakes if wake.is_first}
+        links = await self._walk(tenants)
+        rows = await self._rows(links)
+        resolutions = self._resolve(links)
+        following: dict[Wake, None] = {}
+        decided: dict[str, PersonIdentifier] = {}
+        for identifier, tenant in tenants.items():
+            if not links[identifier] and identifier not in rows:
+                continue
+            row = _decide(identifier, tenant, links[identifier], rows.get(identifier), resolutions.get(tenant))
+            decided[identifier] = row
+            if row.person_key != identifier:
+                following[Wake(tenant, row.person_key, is_first=False)] = None
+            if row.is_placeholder and identifier in first and self._is_fresh(tenant, links[identifier]):
+                companions = (Wake(tenant, identifier_of(link.other), is_first=False) for link in links[identifier])
+                following |= dict.fromkeys(companions)
+        world = _World(links, rows | decided, resolutions)
+        standings = []
+        for identifier, tenant in tenants.items():
+            self._remember(identifier, world.rows.get(identifier), links[identifier])
+            is_news = world.rows.get(identifier) != rows.get(identifier)
+            standings.append(_standing(identifier, tenant, world)._replace(is_news=is_news))
+        return standings, list(following)
+
+    async def affected_by(self, links: Collection[IdentityLink]) -> list[Wake]:
+        """Wakes for all whose standing may change by new statements, which are durable by now."""
+        ends = {identifier_of(end): link.tenant for link in links for end in (link.identity, link.other)}
+        if not ends:
+            return []
+        at_ends = await self._load(ends)
+        starts: dict[str, str] = {}
+        for link in links:
+            pair = (identifier_of(link.identity), identifier_of(link.other))
+            # A link that never joins two people matters only where it makes one too many.
+            if follows(link) or any(self._is_crowded(link.tenant, at_ends[end]) for end in pair):
+                starts |= dict.fromkeys(pair, link.tenant)
+        found = await self._walk(starts, through_fresh=True)
+        tenants = {link.tenant for link in links}
+        only = tenants.pop() if len(tenants) == 1 else None
+        return [
+            Wake(only or (own[0].tenant if own else starts[identifier]), identifier)
+            for identifier, own in found.items()
+        ]
+
+    def _remember(self, identifier: str, row: PersonIdentifier | None, links: Iterable[IdentityLink]) -> None:
+        node = _Node(row, links)
+        if row is None and not node.seen:
+            self._nodes.pop(identifier, None)
+            return
+        self._nodes[identifier] = node
+        self._nodes.move_to_end(identifier)
+
+    def _resolve(self, links: Links) -> dict[str, Resolution]:
+        by_tenant: dict[str, list[IdentityLink]] = {}
+        for own in links.values():
+            for link in own:
+                by_tenant.setdefault(link.tenant, []).append(link)
+        return {tenant: resolve(own, self._limits(tenant)) for tenant, own in by_tenant.items()}
+
+    async def _walk(self, starts: Collection[str], *, through_fresh: bool = False) -> Links:
+        """Links of everything that can be reached from some identifiers; every one of these has an entry."""
+        found: Links = {}
+        frontier = set(starts)
+        while frontier:
+            step = await self._load(frontier)
+            found |= step
+            if len(found) > _LONGEST_WALK:
+                _log.error("identities_without_end", identifiers=len(found), from_=sorted(starts)[:3])
+                break
+            frontier = {
+                identifier_of(link.other)
+                for own in step.values()
+                if own and self._goes_on(own[0].tenant, own, through_fresh=through_fresh)
+                for link in own
+                if follows(link) or (through_fresh and self._is_crowded(link.tenant, own))
+            } - found.keys()
+        return found
+
+    def _goes_on(self, tenant: str, links: Collection[IdentityLink], *, through_fresh: bool) -> bool:
+        return not self._is_crowded(tenant, links) or (through_fresh and self._is_fresh(tenant, links))
+
+    def _is_crowded(self, tenant: str, links: Collection[IdentityLink]) -> bool:
+        return _companions(links) > self._limits(tenant).max_companions
+
+    def _is_fresh(self, tenant: str, links: Collection[IdentityLink]) -> bool:
+        return _companions(links) <= self._limits(tenant).max_companions + _FRESH
+
+    def _limits(self, tenant: str) -> IdentityLimits:
+        return self._limits_by_tenant.get(tenant, self._default_limits)
+
+    async def _load(self, identifiers: Collection[str]) -> Links:
+        at_most = self._most_companions + _FRESH + 1
+        return await self._store.read(lambda reader: reader.load_links(identifiers, at_most))
+
+    async def _rows(self, links: Links) -> dict[str, PersonIdentifier]:
+        named = {identifier for identifier, own in links.items() if own}
+        named |= {identifier_of(link.other) for own in links.values() for link in own}
+        if not named:
+            return {}
+        return await self._store.read(lambda reader: reader.load_identifiers(named))
+
+
+def _standing(identifier: str, tenant: str, world: _World) -> Standing:
+    links, rows, resolutions = world
+    row = rows.get(identifier)
+    if row is None or row.person_key != identifier:
+        return Standing(identifier, tenant, row)
+    component = resolutions[tenant].members(identifier) if tenant in resolutions else ()
+    members = {identifier} | {
+        member
+        for member in component
+        if member in rows and rows[member].person_key == identifier and not rows[member].is_placeholder
+    }
+    beside = {
+        other
+        for member in members
+        for link in links.get(member, ())
+        if (other := identifier_of(link.other)) in rows and rows[other].is_placeholder
+    }
+    placeholders = {known for known, one in rows.items() if one.is_placeholder}
+    epochs = {known: rows[known].epoch for known in members | placeholders if known in rows and rows[known].epoch}
+    texts = {link.identity for member in members for link in links.get(member, ())} or {row.identity}
+    return Standing(
+        identifier,
+        tenant,
+        row,
+        Membership(frozenset(members), frozenset(placeholders), epochs, 0),
+        members=tuple(sorted(texts)),
+        placeholders=tuple(sorted(beside)),
+    )
+
+
+def _companions(links: Iterable[IdentityLink]) -> int:
+    return len({link.other for link in links})
+
+
+def _decide(
+    identifier: str,
+    tenant: str,
+    links: Collection[IdentityLink],
+    stored: PersonIdentifier | None,
+    resolution: Resolution | None,
+) -> PersonIdentifier:
+    """The row of an identifier as it has to be: what is stored, when nothing differs."""
+    identity = next((link.identity for link in links), "" if stored is None else stored.identity)
+    before = stored or PersonIdentifier(
+        identifier=identifier, tenant=tenant, identity=identity, person_key=identifier, version=0
+    )
+    person_key, is_placeholder = identifier, False
+    refused: tuple[str, ...] = ()
+    if resolution is not None:
+        person_key = resolution.person_key(identifier)
+        is_placeholder = identifier in resolution.placeholders
+        refused = tuple(sorted(f"{link.reason.value} {link.other}" for link in resolution.refused_of(identifier)))[
+            :_MOST_REFUSED
+        ]
+    moved = (person_key, is_placeholder) != (before.person_key, before.is_placeholder)
+    row = msgspec.structs.replace(
+        before,
+        identity=identity,
+        person_key=person_key,
+        is_placeholder=is_placeholder,
+        companions=_companions(links),
+        refused=refused,
+        epoch=before.epoch + moved,
+    )
+    return row if row == stored else msgspec.structs.replace(row, version=before.version + 1)
