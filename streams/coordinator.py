@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from processors.diff import FactKind, Retraction
+from processors.history import REFOLD_REQUESTED, is_too_late
 from processors.identities import both, links_of
 from processors.kinds import CONTROL_KINDS
 from processors.person import StepResult
@@ -38,9 +39,9 @@ from sinks.clickhouse.rows import (
     touchpoint_block,
 )
 from streams.cold_persons import load_persons
-from streams.identities import Identities
+from streams.identities import Identities, Standing
 from streams.intents import intents_for
-from streams.owner import Owner, PersonChanges
+from streams.owner import Cold, Owner, PersonChanges
 from streams.store import StorePort, refuse_nothing
 
 _log = structlog.get_logger()
@@ -109,16 +110,27 @@ class LogName(NamedTuple):
 class Counts:
     """What became of the records, since the worker began.
 
-    Every touchpoint is applied, a duplicate, a dead letter, a statement about identities (`control`), or `forwarded` to
-    another owner, who counts it too. `superseded` were forwarded here for a person who no longer holds them: somebody
-    else has read them from the store.
+    Every touchpoint is applied, a duplicate, a dead letter, a statement about people (`control`), `too_late` to be
+    judged unless somebody asks, or `forwarded` to another owner, who counts it too. `superseded` were forwarded here
+    for a person who did not hold them, as far as was known: they are read from the store.
     """
 
-    __slots__ = ("applied", "control", "dead", "duplicate", "forwarded", "late", "superseded", "ticks", "wakes")
+    __slots__ = (
+        "applied",
+        "control",
+        "dead",
+        "duplicate",
+        "forwarded",
+        "late",
+        "superseded",
+        "ticks",
+        "too_late",
+        "wakes",
+    )
 
     def __init__(self) -> None:
         self.applied = self.late = self.duplicate = self.dead = self.ticks = 0
-        self.control = self.forwarded = self.superseded = self.wakes = 0
+        self.control = self.forwarded = self.superseded = self.too_late = self.wakes = 0
 
 
 class Coordinator:
@@ -236,6 +248,12 @@ class Coordinator:
         if applied.touchpoint.kind in CONTROL_KINDS:
             self.counts.control += 1
             self._touchpoints.append(admitted)
+            if applied.touchpoint.kind == REFOLD_REQUESTED:
+                self._wake(partition, applied.touchpoint.tenant, applied.identity_hash)
+            return
+        if is_too_late(applied, self._owner.settings.history_horizon_ms):
+            self.counts.too_late += 1
+            self._touchpoints.append(admitted)
             return
         here = applied.identity_hash
         to = self._identities.route(applied, here, is_forwarded=False)
@@ -260,8 +278,11 @@ class Coordinator:
             self._apply(partition, here, applied)
         else:
             self.counts.superseded += 1
-            wake = Wake(applied.touchpoint.tenant, here, is_first=False)
-            self._woken.setdefault(partition, {})[wake] = None
+            self._wake(partition, applied.touchpoint.tenant, here)
+
+    def _wake(self, partition: int, tenant: str, identifier: str) -> None:
+        """Have somebody of this partition read again in this flush."""
+        self._woken.setdefault(partition, {})[Wake(tenant, identifier, is_first=False)] = None
 
     def _apply(self, partition: int, person_key: str, applied: AppliedTouchpoint) -> bool:
         """Whether the touchpoint has to be written: it is new, or the copy that counts."""
@@ -317,8 +338,11 @@ class Coordinator:
         if missing:
             standings = await self._identities.look_up(missing)
             persons = [standing for standing in standings if standing.person_key == standing.identifier]
-            for person_key, cold in (await load_persons(self._store, persons)).items():
+            for person_key, cold in (await self._read(persons)).items():
                 self._owner.load(partition, person_key, cold)
+
+    async def _read(self, standings: Iterable[Standing]) -> dict[str, Cold]:
+        return await load_persons(self._store, standings, self._owner.settings.history_horizon_ms)
 
     async def _restitch(self, prefix: str) -> list[Wake]:
         """Write new links, decide anew whose the woken identifiers are, and read their persons again.
@@ -333,7 +357,7 @@ class Coordinator:
             await self._insert(identifier_block(rows, token_prefix=prefix))
             keys = [standing.identifier for standing in standings]
             self._owner.forget(keys)
-            for person_key, cold in (await load_persons(self._store, standings)).items():
+            for person_key, cold in (await self._read(standings)).items():
                 self._owner.load(partition, person_key, cold)
             self._owner.wake(keys)
             wakes += following
@@ -354,7 +378,9 @@ class Coordinator:
             self.counts.applied -= len(gone)
             keys = {admitted.applied.key for admitted in gone}
             self._forwards = [forward for forward in self._forwards if forward.admitted.applied.key not in keys]
-            self._links = {link: None for link in self._links if (link.tenant, link.source, link.id) not in keys}
+            for link in [link for link in self._links if (link.tenant, link.source, link.id) in keys]:
+                self._identities.take_back(link)
+                del self._links[link]
         return gone
 
     async def _take_back(self, refused: Iterable[Admitted]) -> None:

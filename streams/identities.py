@@ -32,6 +32,7 @@ _MOST_REFUSED: Final = 100
 _EXPLICIT: Final = frozenset({LinkKind.LINKED, LinkKind.UNLINKED})
 
 Links = dict[str, list[IdentityLink]]
+_Order = tuple[int, str, str]
 
 
 class Standing(NamedTuple):
@@ -69,7 +70,7 @@ class _Node:
 
     def __init__(self, row: PersonIdentifier | None, links: Iterable[IdentityLink]) -> None:
         self.row = row
-        self.seen: dict[str, tuple[int, str, str]] = {}
+        self.seen: dict[str, _Order] = {}
         for link in links:
             self.note(link)
 
@@ -91,10 +92,13 @@ class Identities:
         self._most_companions = max(one.max_companions for one in (limits, *by_tenant.values()))
         self._max_identifiers = max_identifiers
         self._nodes: OrderedDict[str, _Node] = OrderedDict()
+        #: The same as a node's `seen` for identifiers without one: new ones, and those that others own.
+        self._told: OrderedDict[tuple[str, str], _Order] = OrderedDict()
 
     def clear(self) -> None:
         """Know nothing any more."""
         self._nodes.clear()
+        self._told.clear()
 
     def is_elsewhere(self, identifier: str) -> bool:
         """Whether an identifier is known not to be a person of its own."""
@@ -118,7 +122,7 @@ class Identities:
     def is_news(self, link: IdentityLink) -> bool:
         """Whether a statement has to be written, and the owners woken, also when its touchpoint comes again."""
         node = self._nodes.get(identifier_of(link.identity))
-        known = None if node is None else node.seen.get(link.other)
+        known = self._told.get((link.identity, link.other)) if node is None else node.seen.get(link.other)
         return link.kind in _EXPLICIT or known is None or link.order <= known
 
     def note(self, link: IdentityLink) -> None:
@@ -126,6 +130,13 @@ class Identities:
         node = self._nodes.get(identifier_of(link.identity))
         if node is not None:
             node.note(link)
+        elif link.kind not in _EXPLICIT:
+            self._told[link.identity, link.other] = link.order
+
+    def take_back(self, link: IdentityLink) -> None:
+        """Forget a statement that is not going to be written after all."""
+        self._told.pop((link.identity, link.other), None)
+        self._nodes.pop(identifier_of(link.identity), None)
 
     def let_go(self, kept: Callable[[str], bool]) -> None:
         """Forget the identifiers least recently looked up, but for those to keep."""
@@ -133,6 +144,8 @@ class Identities:
             identifier, node = self._nodes.popitem(last=False)
             if kept(identifier):
                 self._nodes[identifier] = node
+        while len(self._told) > self._max_identifiers:
+            self._told.popitem(last=False)
 
     async def look_up(self, tenants: Mapping[str, str]) -> list[Standing]:
         """Learn how identifiers stand as their owners last decided; `tenants` by identifier."""
