@@ -571,6 +571,17 @@ def test_one_identity_says_nothing_about_others() -> None:
     assert links_of(happened("page.viewed", MONDAY, identities=(ANNA,))) == []
 
 
+def test_an_identity_is_linked_with_itself_under_the_key_before() -> None:
+    touch = happened("identity.unlinked", MONDAY, identities=(ANNA, MAIL))
+    before = (identity("customer_no", 30), identity("email", 20))
+    links = links_of(msgspec.structs.replace(touch, rotated=before))
+    assert [(one.identity, one.other, one.kind) for one in links] == [
+        (ANNA, MAIL, UNLINKED),
+        (ANNA, before[0], ROTATED),
+        (MAIL, before[1], ROTATED),
+    ]
+
+
 def test_a_link_is_stored_under_either_end() -> None:
     one = link(ANNA, MAIL)
     assert both(one) == (one, link(MAIL, ANNA))
