@@ -11,6 +11,7 @@ from streams.cli import (
     door,
     frictions,
     generate,
+    identity,
     import_,
     migrate,
     produce,
@@ -53,6 +54,7 @@ app.command("wait", help=wait.HELP, rich_help_panel=_SEND)(wait.command)
 
 app.command("frictions", help=frictions.HELP, rich_help_panel=_LOOK)(frictions.command)
 app.command("timeline", help=timeline.HELP, rich_help_panel=_LOOK)(timeline.command)
+app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)
 app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 
