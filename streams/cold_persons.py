@@ -50,9 +50,9 @@ async def load_persons(store: StorePort, standings: Iterable[Standing], horizon_
             continue
         membership = standing.membership
         if standing.placeholders:
-            rehomed = await _rehomed(store, standing)
-            membership = await _knowing_all_placeholders(store, membership, rehomed)
-            found += rehomed
+            found += await _rehomed(store, standing)
+        if membership.placeholders:
+            membership = await _knowing_all_placeholders(store, membership, found)
         membership = membership._replace(epoch=_epoch(standing, facts, epochs, recorded))
         mine = [one for one in found if membership.holds(one.touchpoint)]
         persons[key] = Cold(standing.tenant, judged(mine, horizon_ms), facts, membership)

@@ -352,7 +352,7 @@ class Coordinator:
         await self._insert(link_block([end for link in self._links for end in both(link)], token_prefix=prefix))
         wakes = await self._identities.affected_by(list(self._links))
         for partition, woken in self._woken.items():
-            standings, following = await self._identities.decide(woken)
+            standings, successors, placeholders = await self._identities.decide(woken)
             rows = [standing.row for standing in standings if standing.row is not None and standing.is_news]
             await self._insert(identifier_block(rows, token_prefix=prefix))
             keys = [standing.identifier for standing in standings]
@@ -360,7 +360,7 @@ class Coordinator:
             for person_key, cold in (await self._read(standings)).items():
                 self._owner.load(partition, person_key, cold)
             self._owner.wake(keys)
-            wakes += following
+            wakes += [*successors, *await self._identities.parted_by(placeholders)]
         return sorted(set(wakes))
 
     async def _insert(self, block: PreparedBlock) -> None:
