@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from processors.admission import hash_identity
+from processors.identity_limits import IdentityLimits
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier, identifier_of
 from schemas.touchpoint import Touchpoint
 from sinks.clickhouse.address import ClickHouseAddress
@@ -17,7 +18,7 @@ from sinks.clickhouse.migrator import migrate
 from sinks.clickhouse.rows import identifier_block, link_block, touchpoint_block
 from sinks.clickhouse.writer import Writer
 from streams.cli.main import app
-from streams.settings import KafkaSettings, Settings
+from streams.settings import KafkaSettings, Settings, load_settings
 from tests.support.command_line import one_line
 from tests.support.kafka_records import broker_with_topics, touchpoints_in
 from tests.support.local_clickhouse import running_clickhouse
@@ -366,6 +367,16 @@ def test_the_id_of_a_statement_does_not_tell_who_it_is_about(folder: Path, monke
         identity(folder, "link", ANNAS_MAIL, ANNA)
     first, same, other, _ = (statement.id for statement in recorder.sent)
     assert first == same != other
+
+
+def test_limits_of_a_tenant_take_the_place_of_all_that_are_set_for_everybody(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNEYS_IDENTITY__UNIQUE", "3")
+    monkeypatch.setenv("JOURNEYS_TENANTS", '{"acme": {"identity": {"login": 20}}}')
+    settings = load_settings(folder)
+    assert settings.identity.limits() == IdentityLimits(unique=3)
+    assert settings.limits_by_tenant() == {"acme": IdentityLimits(login=20)}
 
 
 @pytest.mark.parametrize("words", [("link", ANNA, ANNAS_MAIL), ("unlink", ANNA, ANNAS_MAIL, "--yes")])
