@@ -23,8 +23,8 @@ _log = structlog.get_logger()
 
 #: Identifiers in one walk; more is not a person by any limit, and no owner has to read it.
 _LONGEST_WALK: Final = 20_000
-#: As many companions as there are.
-_ALL: Final = 2**31
+#: As many companions as there are; ClickHouse takes no larger number here than 16,777,215.
+_ALL: Final = 10_000_000
 #: Refused links that a row names; a placeholder has far more of them, all alike.
 _MOST_REFUSED: Final = 100
 
