@@ -3,8 +3,8 @@
 A flush, in this order: (1) touchpoints; (2) links between identities; (3) whose the identifiers are whose links
 changed, and freeze what has to be said of persons; (4) frictions and their retractions; (5) alert intents, dead
 letters, touchpoints for other owners and wakes, acknowledged by the broker; (6) sessions, journeys, effort, persons;
-(7) delete what is about people who asked to be forgotten; (8) checkpoints; (9) acknowledge the records in offset order. No step needs a rollback: whatever a crash leaves behind,
-the replay writes what is missing. Knows neither Faust nor Kafka.
+(7) deletions for people who asked to be forgotten; (8) checkpoints; (9) acknowledge the records in offset order.
+No step needs a rollback: whatever a crash leaves behind, the replay writes what is missing. Knows neither Faust nor Kafka.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,12 +111,23 @@ class LogName(NamedTuple):
 class Counts:
     """What became of the records, since the worker began.
 
-    Every touchpoint is applied, a duplicate, a dead letter, a statement about identities (`control`), or `forwarded` to
-    another owner, who counts it too, or `refused` because the person asked to be forgotten. `superseded` were forwarded here for a person who no longer holds them: somebody
-    else has read them from the store.
+    Every touchpoint is applied, a duplicate, a dead letter, a statement about people (`control`), `forwarded` to
+    another owner, who counts it too, or `refused` because the person asked to be forgotten. `superseded` were forwarded
+    here for a person who no longer holds them: somebody else has read them from the store.
     """
 
-    __slots__ = ("applied", "control", "dead", "duplicate", "forwarded", "late", "refused", "superseded", "ticks", "wakes")
+    __slots__ = (
+        "applied",
+        "control",
+        "dead",
+        "duplicate",
+        "forwarded",
+        "late",
+        "refused",
+        "superseded",
+        "ticks",
+        "wakes",
+    )
 
     def __init__(self) -> None:
         self.applied = self.late = self.duplicate = self.dead = self.ticks = 0

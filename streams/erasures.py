@@ -2,7 +2,7 @@
 
 A request makes all identifiers of its person erased in one table, durably, and then wakes their owners. Whoever writes
 something that names identifiers looks into that table afterwards, and wakes the owners of those that are in it. So
-either the writer sees that somebody is erased, or the owner, who is woken later, sees what was written: nothing is left.
+either the writer sees that somebody is erased, or the owner, woken later, sees what was written: nothing is left.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -165,7 +165,9 @@ class Identities:
     async def around(self, tenants: Mapping[str, str]) -> list[Wake]:
         """Wakes for all whose standing may change when these identifiers are gone, but for themselves."""
         found = await self._walk(tenants, through_fresh=True, with_erased=True)
-        return [Wake(own[0].tenant, identifier) for identifier, own in found.items() if own and identifier not in tenants]
+        return [
+            Wake(own[0].tenant, identifier) for identifier, own in found.items() if own and identifier not in tenants
+        ]
 
     async def look_up(self, tenants: Mapping[str, str]) -> list[Standing]:
         """Learn how identifiers stand as their owners last decided; `tenants` by identifier."""
@@ -249,9 +251,7 @@ class Identities:
                 by_tenant.setdefault(link.tenant, []).append(link)
         return {tenant: resolve(own, self._limits(tenant)) for tenant, own in by_tenant.items()}
 
-    async def _walk(
-        self, starts: Collection[str], *, through_fresh: bool = False, with_erased: bool = False
-    ) -> Links:
+    async def _walk(self, starts: Collection[str], *, through_fresh: bool = False, with_erased: bool = False) -> Links:
         """Links of everything that can be reached from some identifiers; every one of these has an entry."""
         found: Links = {}
         frontier = set(starts)

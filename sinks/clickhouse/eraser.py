@@ -1,7 +1,7 @@
 """Takes everything of erased identities out of the tables, physically, and counts what is there."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from schemas.erasure import ErasedIdentifier
 from sinks.clickhouse.address import ClickHouseAddress
@@ -124,7 +124,7 @@ class Eraser:
                 self._delete_by_id(table.name, id_column, ids)
             self._change(table.name, f"DELETE WHERE {_names(table.name)}", parameters)
 
-    def _delete_by_id(self, table: str, id_column: str, ids: Sequence[object]) -> None:
+    def _delete_by_id(self, table: str, id_column: str, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), _IDENTITIES_PER_STATEMENT):
             some = tuple(ids[start : start + _IDENTITIES_PER_STATEMENT])
             self._change(table, f"DELETE WHERE {id_column} IN %(ids)s", {"ids": some})
@@ -137,9 +137,9 @@ class Eraser:
             sql = f"ALTER TABLE {table} {change} SETTINGS mutations_sync = 2"
             self._execute(sql, parameters, f"erasing from {table}")
 
-    def _execute(self, sql: str, parameters: dict[str, object], action: str) -> Sequence[tuple[object, ...]]:
+    def _execute(self, sql: str, parameters: dict[str, object], action: str) -> Sequence[tuple[Any, ...]]:
         try:
-            rows: Sequence[tuple[object, ...]] = self._client.execute(sql, parameters)
+            rows: Sequence[tuple[Any, ...]] = self._client.execute(sql, parameters)
         except ANSWER_ERRORS as error:
             self._client.disconnect()
             raise understood(error, f"{action} at {self._address}") from error

@@ -69,7 +69,8 @@ ARRAY JOIN pair.5 AS said
 SETTINGS optimize_aggregation_in_order = 1, max_threads = 1
 """
 _UNLESS_ERASED: Final = "".join(
-    f" AND {end} NOT IN (SELECT identifier FROM erased_identifiers)" for end in ("identifier", "other_identifier")
+    f" AND {end} NOT IN (SELECT identifier FROM erased_identifiers)"  # noqa: S608
+    for end in ("identifier", "other_identifier")
 )
 
 #: Versions of what is published and not withdrawn: person_key -> kind of fact -> id -> version.

@@ -208,11 +208,9 @@ class KeyedLog:
         for stop in stops:
             assert stop > self.committed[partition], "offsets never go back"
             for entry in self.partitions[partition][:stop]:
-                if isinstance(entry, AppliedTouchpoint) and entry.touchpoint.kind == ERASE_REQUESTED:
-                    assert entry.identity_hash in erased, "acknowledged before the request was durable"
-                elif isinstance(entry, AppliedTouchpoint) and not erased.isdisjoint(_identifiers(entry)):
-                    continue
-                elif isinstance(entry, AppliedTouchpoint):
+                if isinstance(entry, AppliedTouchpoint):
+                    if entry.touchpoint.kind == ERASE_REQUESTED or not erased.isdisjoint(_identifiers(entry)):
+                        continue
                     assert entry.key in stored or entry.key in dead, "acknowledged before it was durable"
                 elif isinstance(entry, DeadLetter):
                     assert entry.position in dead, "acknowledged before the dead letter was durable"

@@ -263,26 +263,27 @@ class _MemoryEraser:
         }
         self._delete(
             "touchpoints",
-            lambda row: row["identity_hash"] in keys
-            or next((one for one in _hashes(row["identities"]) if one not in placeholders), None) in keys,
+            lambda row: (
+                row["identity_hash"] in keys
+                or next((one for one in _hashes(row["identities"]) if one not in placeholders), None) in keys
+            ),
         )
         for row in self._written["touchpoints"]:
             row["identities"] = tuple(name for name in row["identities"] if identifier_of(name) not in keys)
         self._delete("alerts", lambda row: bool(keys & self._named("alerts", row)))
         for table, id_column in FACTS.values():
-            holders = _newest(self._written[table.name], (id_column,))
-            held = {id_ for id_, row in holders.items() if row["person_key"] in keys}
-            self._delete(
-                table.name,
-                lambda row, table=table, held=held, id_=id_column: row[id_] in held
-                or bool(keys & self._named(table.name, row)),
-            )
+            self._delete_facts(table.name, id_column, keys)
         self._delete("identity_links", lambda row: bool(keys & self._named("identity_links", row)))
         self._delete("person_identifiers", lambda row: row["identifier"] in keys)
         for row in self._written["person_identifiers"]:
             if row["person_key"] in keys:
                 row["person_key"] = row["identifier"]
             row["refused"] = tuple(text for text in row["refused"] if identifier_of(text) not in keys)
+
+    def _delete_facts(self, table: str, id_column: str, keys: set[str]) -> None:
+        holders = _newest(self._written[table], (id_column,))
+        held = {id_ for id_, row in holders.items() if row["person_key"] in keys}
+        self._delete(table, lambda row: row[id_column] in held or bool(keys & self._named(table, row)))
 
     def _named(self, table: str, row: Row) -> set[str]:
         match table:
