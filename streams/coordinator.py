@@ -4,7 +4,8 @@ A flush, in this order: (1) touchpoints; (2) links between identities; (3) whose
 changed, and freeze what has to be said of persons; (4) frictions and their retractions; (5) alert intents, dead
 letters, touchpoints for other owners and wakes, acknowledged by the broker; (6) sessions, journeys, effort, persons;
 (7) deletions for people who asked to be forgotten; (8) checkpoints; (9) acknowledge the records in offset order.
-No step needs a rollback: whatever a crash leaves behind, the replay writes what is missing. Knows neither Faust nor Kafka.
+No step needs a rollback: whatever a crash leaves behind, the replay writes what is missing. Knows neither Faust nor
+Kafka.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -32,8 +32,10 @@ GROUP BY id HAVING holder IN %(keys)s
 """
 #: Entries of the ledger tell no person; their frictions do.
 _FROM: Final = {
-    "alerts": "(SELECT held.holder AS person_key FROM alerts AS told INNER JOIN"
-    f" ({_HELD.format(id='friction_id', table='frictions')}) AS held ON told.friction_id = held.id)"
+    "alerts": (
+        "(SELECT held.holder AS person_key FROM alerts AS told"  # noqa: S608  # our own names
+        f" INNER JOIN ({_HELD.format(id='friction_id', table='frictions')}) AS held ON told.friction_id = held.id)"
+    )
 }
 #: Touchpoints that placeholders own and that belong to one of the keys all the same.
 _REHOMED: Final = f"""

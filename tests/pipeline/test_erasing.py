@@ -31,6 +31,12 @@ def lines(events: list[dict[str, Any]]) -> bytes:
     return "\n".join(map(json.dumps, events)).encode()
 
 
+def settle(stack: Stack) -> None:
+    """Wait for what is in the log, for the wakes that follow from it, and for those that follow from these."""
+    for _ in range(4):
+        stack.run("wait", "--timeout", "60")
+
+
 def persons(stack: Stack) -> list[tuple[int, int]]:
     """Identities and touchpoints of each person, most first."""
     rows = stack.query("SELECT length(identifiers) AS names, touchpoints FROM v_persons ORDER BY names DESC")
@@ -39,14 +45,14 @@ def persons(stack: Stack) -> list[tuple[int, int]]:
 
 def test_a_person_is_forgotten_and_does_not_come_back(stack: Stack) -> None:
     stack.run("produce", "-", stdin=lines(EVENTS))
-    stack.run("wait", "--timeout", "60")
+    settle(stack)
     assert persons(stack) == [(3, 3), (2, 2)]
     assert stack.run("erasures").stdout == "nobody asked to be forgotten\n"
 
     assert "identifies nobody" in stack.run("erase", "nobody", "--yes", code=1).stderr
     stack.run("erase", "customer_no:4711", stdin=b"n\n", code=1)
     stack.run("erase", "email:anna@example.com", "--yes")
-    stack.run("wait", "--timeout", "60")
+    settle(stack)
 
     (receipt,) = json.loads(stack.run("erasures", "--json").stdout)
     assert receipt["is_done"]
@@ -61,6 +67,6 @@ def test_a_person_is_forgotten_and_does_not_come_back(stack: Stack) -> None:
     stack.run("timeline", "customer_no:4711", code=1)
 
     stack.run("produce", "-", stdin=lines([*EVENTS, event(6, "2026-03-05T09:00:00Z", "cookie:c1")]))
-    stack.run("wait", "--timeout", "60")
+    settle(stack)
     assert stack.query("SELECT count() AS rows FROM v_touchpoints") == [{"rows": 2}]
     assert json.loads(stack.run("erasures", "--json").stdout) == [receipt]

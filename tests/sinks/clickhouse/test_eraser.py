@@ -90,7 +90,7 @@ class World:
         ]
         return link_block(links, token_prefix="t")
 
-    def belongs(self, identity: str, to: str, *refused: str, **fields: int) -> PreparedBlock:
+    def belongs(self, identity: str, to: str, *refused: str, **fields: bool) -> PreparedBlock:
         row = PersonIdentifier(
             tenant=self.name,
             identifier=identifier_of(identity),
