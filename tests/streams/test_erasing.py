@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from schemas.touchpoint import AppliedTouchpoint
 from streams.erasures import ERASE_REQUESTED
@@ -116,3 +117,41 @@ def test_nothing_is_left_where_identities_are_nobodys(partitions: dict[int, list
     run_two(log, seed, FEW)
     assert log.is_done
     assert_nothing_is_left(log)
+
+
+def test_whom_a_placeholder_parted_comes_together_when_it_has_too_many_companions_no_more() -> None:
+    anna, crowd, one, other = POOL[0], POOL[3], POOL[5], POOL[6]
+    pairs = [(anna, crowd), (crowd, one), (crowd, other), (one,), (other,)]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY + number, id=str(number))), identities)
+        for number, identities in enumerate(pairs)
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    run(log, 0, FEW)
+    assert len(log.store.facts()["person"]) == 3
+    asking = request([anna], at=MONDAY + DAY)
+    log.append(0, replace(asking, ingestion_time=asking.event_time))
+    run(log, 0, FEW)
+    assert log.erased == {asking.identity_hash}
+    assert len(log.store.facts()["person"]) == 1
+    assert_nothing_is_left(log)
+    assert_as_one_look_has_it(log, FEW)
+    receipts = log.store.written["erasure_receipts"]
+    assert [(row["rows_before"], row["rows_after"]) for row in receipts if row["store"] == "touchpoints"] == [
+        (1, 1),
+        (1, 0),
+    ]
+
+
+def test_what_comes_under_an_erased_identity_is_refused_and_never_written() -> None:
+    anna, ben = POOL[0], POOL[3]
+    log = KeyedLog(written_to_log([request([anna])], partitions=2))
+    run(log, 0)
+    log.append(0, named(applied(touchpoint("page.viewed", MONDAY + 1, id="hers")), [anna, ben]))
+    log.append(0, named(applied(touchpoint("page.viewed", MONDAY + 2, id="bens")), [ben]))
+    coordinator = log.coordinator()
+    asyncio.run(log.work(coordinator, random.Random(0)))
+    assert (coordinator.counts.refused, coordinator.counts.applied) == (1, 1)
+    assert [
+        block.columns[block.column_names.index("id")] for block in log.store.blocks if block.table == "touchpoints"
+    ] == [("bens",)]
