@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from schemas.erasure import ErasedIdentifier
+from schemas.identity import Wake, identifier_of
 from schemas.touchpoint import AppliedTouchpoint
+from sinks.clickhouse.rows import erased_block
 from streams.erasures import ERASE_REQUESTED
 from tests.streams.test_restitching import (
     FEW,
@@ -24,7 +27,7 @@ from tests.streams.test_restitching import (
 from tests.support.faults import Faults, Killed, Moment
 from tests.support.keyed_log import Entry, KeyedLog, written_to_log
 from tests.support.stories import stories
-from tests.support.touchpoints import DAY, MONDAY, applied, touchpoint
+from tests.support.touchpoints import DAY, MONDAY, TENANT, applied, touchpoint
 
 
 def request(identities: Iterable[str], number: int = 0, at: int = MONDAY) -> AppliedTouchpoint:
@@ -155,3 +158,24 @@ def test_what_comes_under_an_erased_identity_is_refused_and_never_written() -> N
     assert [
         block.columns[block.column_names.index("id")] for block in log.store.blocks if block.table == "touchpoints"
     ] == [("bens",)]
+
+
+def test_whoever_named_somebody_while_they_were_erased_wakes_their_owner_afterwards() -> None:
+    anna, ben = POOL[0], POOL[3]
+    hers = identifier_of(anna)
+    log = KeyedLog(written_to_log([named(applied(touchpoint("page.viewed", MONDAY)), [ben, anna])], partitions=2))
+    erased = ErasedIdentifier(
+        tenant=TENANT, identifier=hers, identity=anna, requested_at=0, source="t", id="1", version=0
+    )
+
+    async def erase_between_take_and_flush() -> None:
+        coordinator = log.coordinator()
+        await coordinator.assign([0, 1])
+        await coordinator.take(log.batch(0, 0, 1))
+        log.store.take(erased_block([erased], token_prefix="t"))
+        await coordinator.flush()
+
+    asyncio.run(erase_between_take_and_flush())
+    assert Wake(TENANT, hers, is_first=False) in [entry for entries in log.partitions.values() for entry in entries]
+    run(log, 0)
+    assert_nothing_is_left(log)
