@@ -23,12 +23,16 @@ HASH_CHARACTERS = 32
 
 
 class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is let in. Ages are milliseconds against the broker's append time; `blocked` holds lower-case values."""
+    """What is let in. Ages are milliseconds against the broker's append time; `blocked` holds lower-case values.
+
+    `blocked_by_tenant` adds to them for single tenants.
+    """
 
     max_age_ms: int = 400 * _DAY_MS
     max_ahead_ms: int = 10 * _MINUTE_MS
     max_skew_ms: int = 5 * _MINUTE_MS
     blocked: frozenset[str] = frozenset()
+    blocked_by_tenant: dict[str, frozenset[str]] = {}
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -78,7 +82,10 @@ def admit(
     clock is corrected by the distance of `sent_at` to it when that is over `max_skew_ms`; imported history keeps its
     times.
     """
-    usable = usable_identities(touchpoint.identities, settings.blocked)
+    blocked = settings.blocked
+    if touchpoint.tenant in settings.blocked_by_tenant:
+        blocked |= settings.blocked_by_tenant[touchpoint.tenant]
+    usable = usable_identities(touchpoint.identities, blocked)
     if not usable:
         return Refusal("missing_identity", "identities", "every identity is malformed or a placeholder")
     skew = 0

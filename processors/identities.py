@@ -86,26 +86,34 @@ class Resolution:
         return self._persons.get(identifier, (identifier,))
 
     def refused_of(self, identifier: str) -> tuple[RefusedLink, ...]:
-        """Links of an identifier that were not made, this one as `identity`; oldest first."""
-        refused = self._refused.get(identifier, ())
-        return tuple(sorted(refused, key=lambda link: (link.event_time, link.source, link.id, link.other)))
+        """Links of an identifier that were not made, with it as `identity`: those stated first, each oldest first."""
+        return tuple(self._refused.get(identifier, ()))
 
 
 def links_of(applied: AppliedTouchpoint) -> list[IdentityLink]:
-    """What a touchpoint says about its identities: a link of its strongest to each other, in one direction."""
+    """What a touchpoint says about its identities, each link in one direction.
+
+    Its strongest identity with each other, and each with itself under the key before, while that is accepted.
+    """
     touchpoint = applied.touchpoint
+    strongest, *others = touchpoint.identities
+    kind = _KINDS.get(touchpoint.kind, LinkKind.SEEN)
+    pairs = [(strongest, other, kind) for other in others]
+    pairs += [
+        (now, before, LinkKind.ROTATED) for now, before in zip(touchpoint.identities, applied.rotated, strict=False)
+    ]
     return [
         IdentityLink(
             tenant=touchpoint.tenant,
-            identity=touchpoint.identities[0],
+            identity=identity,
             other=other,
-            kind=_KINDS.get(touchpoint.kind, LinkKind.SEEN),
+            kind=kind,
             event_time=applied.event_time,
             source=touchpoint.source,
             id=touchpoint.id,
             ingestion_time=applied.ingestion_time,
         )
-        for other in touchpoint.identities[1:]
+        for identity, other, kind in pairs
     ]
 
 

@@ -49,7 +49,9 @@ _ROLES: Final[tuple[tuple[int, frozenset[str]], ...]] = (
 )
 
 #: Statements about people, not things that happened to them: stored and obeyed, never part of a story.
-CONTROL_KINDS: Final = frozenset({"identity.linked", "identity.unlinked", "subject.erase_requested"})
+CONTROL_KINDS: Final = frozenset(
+    {"identity.linked", "identity.unlinked", "subject.erase_requested", "history.refold_requested"}
+)
 _FAMILIES: Final[dict[str, str]] = {"portal": "web", "form": "web"}
 
 

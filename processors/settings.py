@@ -22,10 +22,12 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `session_gap_ms`: inactivity that a session survives. `journey_gap_ms`: silence after which a journey ends, and
     the distance over which a topic or a standing object still means the same matter. `solved_gap_ms`: the same after
-    a solution that no contact followed.
+    a solution that no contact followed. `history_horizon_ms`: what is appended later than that after it happened is
+    stored and counted, and judged on request only.
     """
 
     session_gap_ms: int = 30 * MINUTE_MS
     session_end: SessionEnd = SessionEnd.ENDED_AT
     journey_gap_ms: int = 14 * DAY_MS
     solved_gap_ms: int = 7 * DAY_MS
+    history_horizon_ms: int = 90 * DAY_MS

@@ -61,6 +61,7 @@ outbound.sent outbound.delivered outbound.opened outbound.clicked outbound.unsub
 bot.turn bot.not_understood bot.marked_resolved customer.confirmed
 survey.sent survey.answered survey.refused review.posted social.posted
 consent.granted consent.denied consent.withdrawn identity.linked identity.unlinked subject.erase_requested
+history.refold_requested
 incident.opened incident.closed change.released
 """
 KINDS: Final = frozenset(_VERBS.split())

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from processors.diff import FactKind
+from processors.history import judged
 from processors.identifiers import anchor_epoch_of, unpack_version
-from processors.kinds import CONTROL_KINDS
 from processors.membership import Membership
 from schemas.identity import identifier_of
 from schemas.touchpoint import AppliedTouchpoint
@@ -14,8 +14,10 @@ from streams.owner import Cold
 from streams.store import StorePort
 
 
-async def load_persons(store: StorePort, standings: Iterable[Standing]) -> dict[str, Cold]:
+async def load_persons(store: StorePort, standings: Iterable[Standing], horizon_ms: int) -> dict[str, Cold]:
     """What the store knows of identifiers as persons; those of whom it knows nothing are left out.
+
+    `horizon_ms` is the history horizon: what came later than that is left out unless somebody asked for it.
 
     An identifier that belongs to another person comes without touchpoints, as long as something of it is published.
     """
@@ -44,16 +46,16 @@ async def load_persons(store: StorePort, standings: Iterable[Standing]) -> dict[
         found = [applied for member in _members(standing) for applied in touchpoints[member]]
         if standing.membership is None:
             if found:
-                persons[key] = Cold(standing.tenant, [one for one in found if not _is_control(one)], facts)
+                persons[key] = Cold(standing.tenant, judged(found, horizon_ms), facts)
             continue
         membership = standing.membership
         if standing.placeholders:
-            rehomed = await _rehomed(store, standing)
-            membership = await _knowing_all_placeholders(store, membership, rehomed)
-            found += rehomed
+            found += await _rehomed(store, standing)
+        if membership.placeholders:
+            membership = await _knowing_all_placeholders(store, membership, found)
         membership = membership._replace(epoch=_epoch(standing, facts, epochs, recorded))
-        mine = [one for one in found if membership.holds(one.touchpoint) and not _is_control(one)]
-        persons[key] = Cold(standing.tenant, mine, facts, membership)
+        mine = [one for one in found if membership.holds(one.touchpoint)]
+        persons[key] = Cold(standing.tenant, judged(mine, horizon_ms), facts, membership)
     return persons
 
 
@@ -77,10 +79,6 @@ async def _knowing_all_placeholders(
 
 def _members(standing: Standing) -> Iterable[str]:
     return (standing.identifier,) if standing.membership is None else standing.membership.members
-
-
-def _is_control(applied: AppliedTouchpoint) -> bool:
-    return applied.touchpoint.kind in CONTROL_KINDS
 
 
 def _own_epoch(standing: Standing) -> dict[str, int]:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from processors.diff import FactKind, Retraction
+from processors.history import REFOLD_REQUESTED, is_too_late
 from processors.identities import both, links_of
 from processors.kinds import CONTROL_KINDS
 from processors.person import StepResult
@@ -41,9 +42,9 @@ from sinks.clickhouse.rows import (
 )
 from streams.cold_persons import load_persons
 from streams.erasures import ERASE_REQUESTED, Erasures
-from streams.identities import Identities
+from streams.identities import Identities, Standing
 from streams.intents import intents_for
-from streams.owner import Owner, PersonChanges
+from streams.owner import Cold, Owner, PersonChanges
 from streams.store import StorePort, refuse_nothing
 
 _log = structlog.get_logger()
@@ -112,9 +113,10 @@ class LogName(NamedTuple):
 class Counts:
     """What became of the records, since the worker began.
 
-    Every touchpoint is applied, a duplicate, a dead letter, a statement about people (`control`), `forwarded` to
-    another owner, who counts it too, or `refused` because the person asked to be forgotten. `superseded` were forwarded
-    here for a person who no longer holds them: somebody else has read them from the store.
+    Every touchpoint is applied, a duplicate, a dead letter, a statement about people (`control`), `too_late` to be
+    judged unless somebody asks, `forwarded` to another owner, who counts it too, or `refused` because the person asked
+    to be forgotten. `superseded` were forwarded here for a person who did not hold them, as far as was known: they are
+    read from the store.
     """
 
     __slots__ = (
@@ -127,12 +129,13 @@ class Counts:
         "refused",
         "superseded",
         "ticks",
+        "too_late",
         "wakes",
     )
 
     def __init__(self) -> None:
         self.applied = self.late = self.duplicate = self.dead = self.ticks = 0
-        self.control = self.forwarded = self.refused = self.superseded = self.wakes = 0
+        self.control = self.forwarded = self.refused = self.superseded = self.too_late = self.wakes = 0
 
 
 class Coordinator:
@@ -271,6 +274,12 @@ class Coordinator:
         if applied.touchpoint.kind in CONTROL_KINDS:
             self.counts.control += 1
             self._touchpoints.append(admitted)
+            if applied.touchpoint.kind == REFOLD_REQUESTED:
+                self._wake(partition, applied.touchpoint.tenant, applied.identity_hash)
+            return
+        if is_too_late(applied, self._owner.settings.history_horizon_ms):
+            self.counts.too_late += 1
+            self._touchpoints.append(admitted)
             return
         here = applied.identity_hash
         to = self._identities.route(applied, here, is_forwarded=False)
@@ -303,8 +312,11 @@ class Coordinator:
             self._apply(partition, here, applied)
         else:
             self.counts.superseded += 1
-            wake = Wake(applied.touchpoint.tenant, here, is_first=False)
-            self._woken.setdefault(partition, {})[wake] = None
+            self._wake(partition, applied.touchpoint.tenant, here)
+
+    def _wake(self, partition: int, tenant: str, identifier: str) -> None:
+        """Have somebody of this partition read again in this flush."""
+        self._woken.setdefault(partition, {})[Wake(tenant, identifier, is_first=False)] = None
 
     def _apply(self, partition: int, person_key: str, applied: AppliedTouchpoint) -> bool:
         """Whether the touchpoint has to be written: it is new, or the copy that counts."""
@@ -366,8 +378,11 @@ class Coordinator:
         if missing:
             standings = await self._identities.look_up(missing)
             persons = [standing for standing in standings if standing.person_key == standing.identifier]
-            for person_key, cold in (await load_persons(self._store, persons)).items():
+            for person_key, cold in (await self._read(persons)).items():
                 self._owner.load(partition, person_key, cold)
+
+    async def _read(self, standings: Iterable[Standing]) -> dict[str, Cold]:
+        return await load_persons(self._store, standings, self._owner.settings.history_horizon_ms)
 
     async def _forget_erased(self) -> list[ErasedIdentifier]:
         """Drop those of the woken who are erased from memory; nobody decides about them any more."""
@@ -397,17 +412,17 @@ class Coordinator:
         wakes += await self._erasures.obey(prefix)
         for partition, all_woken in self._woken.items():
             woken = [wake for wake in all_woken if wake.identifier not in self._erasures]
-            standings, following = await self._identities.decide(woken)
+            standings, successors, placeholders = await self._identities.decide(woken)
             rows = [standing.row for standing in standings if standing.row is not None and standing.is_news]
             for row in rows:
                 self._named |= {row.identifier, row.person_key, *map(identifier_of, row.refused)}
             await self._insert(identifier_block(rows, token_prefix=prefix))
             keys = [standing.identifier for standing in standings]
             self._owner.forget(keys)
-            for person_key, cold in (await load_persons(self._store, standings)).items():
+            for person_key, cold in (await self._read(standings)).items():
                 self._owner.load(partition, person_key, cold)
             self._owner.wake(keys)
-            wakes += following
+            wakes += [*successors, *await self._identities.parted_by(placeholders)]
         return wakes
 
     async def _insert(self, block: PreparedBlock) -> None:
@@ -425,7 +440,9 @@ class Coordinator:
             self.counts.applied -= len(gone)
             keys = {admitted.applied.key for admitted in gone}
             self._forwards = [forward for forward in self._forwards if forward.admitted.applied.key not in keys]
-            self._links = {link: None for link in self._links if (link.tenant, link.source, link.id) not in keys}
+            for link in [link for link in self._links if (link.tenant, link.source, link.id) in keys]:
+                self._identities.take_back(link)
+                del self._links[link]
         return gone
 
     async def _take_back(self, refused: Iterable[Admitted]) -> None:

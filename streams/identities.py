@@ -21,17 +21,17 @@ from streams.store import StorePort
 
 _log = structlog.get_logger()
 
-#: An identifier that has just become a placeholder parts many; while it has up to so many companions more than the
-#: limit every new one of them wakes all, so that none is missed whichever of several writers was the one too many.
-_FRESH: Final = 50
 #: Identifiers in one walk; more is not a person by any limit, and no owner has to read it.
 _LONGEST_WALK: Final = 20_000
+#: As many companions as there are; ClickHouse takes no larger number here than 16,777,215.
+_ALL: Final = 10_000_000
 #: Refused links that a row names; a placeholder has far more of them, all alike.
 _MOST_REFUSED: Final = 100
 
 _EXPLICIT: Final = frozenset({LinkKind.LINKED, LinkKind.UNLINKED})
 
 Links = dict[str, list[IdentityLink]]
+_Order = tuple[int, str, str]
 
 
 class Standing(NamedTuple):
@@ -56,6 +56,17 @@ class Standing(NamedTuple):
         return self.identifier if self.row is None else self.row.person_key
 
 
+class Decision(NamedTuple):
+    """How woken identifiers stand; whom to wake for them; and new placeholders, with their tenants.
+
+    Once the rows are durable, `Identities.parted_by` tells whom to wake for these.
+    """
+
+    standings: list[Standing]
+    successors: list[Wake]
+    placeholders: dict[str, str]
+
+
 class _World(NamedTuple):
     """What a walk has found: links and rows by identifier, and what follows by tenant."""
 
@@ -69,7 +80,7 @@ class _Node:
 
     def __init__(self, row: PersonIdentifier | None, links: Iterable[IdentityLink]) -> None:
         self.row = row
-        self.seen: dict[str, tuple[int, str, str]] = {}
+        self.seen: dict[str, _Order] = {}
         for link in links:
             self.note(link)
 
@@ -91,10 +102,16 @@ class Identities:
         self._most_companions = max(one.max_companions for one in (limits, *by_tenant.values()))
         self._max_identifiers = max_identifiers
         self._nodes: OrderedDict[str, _Node] = OrderedDict()
+        #: Placeholders whose companions have been woken.
+        self._parted: set[str] = set()
+        #: The same as a node's `seen` for identifiers without one: new ones, and those that others own.
+        self._told: OrderedDict[tuple[str, str], _Order] = OrderedDict()
 
     def clear(self) -> None:
         """Know nothing any more."""
         self._nodes.clear()
+        self._parted.clear()
+        self._told.clear()
 
     def is_elsewhere(self, identifier: str) -> bool:
         """Whether an identifier is known not to be a person of its own."""
@@ -118,7 +135,7 @@ class Identities:
     def is_news(self, link: IdentityLink) -> bool:
         """Whether a statement has to be written, and the owners woken, also when its touchpoint comes again."""
         node = self._nodes.get(identifier_of(link.identity))
-        known = None if node is None else node.seen.get(link.other)
+        known = self._told.get((link.identity, link.other)) if node is None else node.seen.get(link.other)
         return link.kind in _EXPLICIT or known is None or link.order <= known
 
     def note(self, link: IdentityLink) -> None:
@@ -126,6 +143,13 @@ class Identities:
         node = self._nodes.get(identifier_of(link.identity))
         if node is not None:
             node.note(link)
+        elif link.kind not in _EXPLICIT:
+            self._told[link.identity, link.other] = link.order
+
+    def take_back(self, link: IdentityLink) -> None:
+        """Forget a statement that is not going to be written after all."""
+        self._told.pop((link.identity, link.other), None)
+        self._nodes.pop(identifier_of(link.identity), None)
 
     def let_go(self, kept: Callable[[str], bool]) -> None:
         """Forget the identifiers least recently looked up, but for those to keep."""
@@ -133,6 +157,8 @@ class Identities:
             identifier, node = self._nodes.popitem(last=False)
             if kept(identifier):
                 self._nodes[identifier] = node
+        while len(self._told) > self._max_identifiers:
+            self._told.popitem(last=False)
 
     def is_placeholder(self, identifier: str) -> bool:
         """Whether an identifier is known to be nobody's."""
@@ -164,7 +190,7 @@ class Identities:
 
     async def around(self, tenants: Mapping[str, str]) -> list[Wake]:
         """Wakes for all whose standing may change when these identifiers are gone, but for themselves."""
-        found = await self._walk(tenants, through_fresh=True, with_erased=True)
+        found = await self._walk(tenants, with_erased=True)
         return [
             Wake(own[0].tenant, identifier) for identifier, own in found.items() if own and identifier not in tenants
         ]
@@ -180,17 +206,15 @@ class Identities:
             standings.append(_standing(identifier, tenant, _World(links, rows, resolutions)))
         return standings
 
-    async def decide(self, wakes: Collection[Wake]) -> tuple[list[Standing], list[Wake]]:
-        """Decide anew how the woken identifiers stand, whose owner this worker is.
-
-        Returns the standings, and whom to wake once the rows are durable.
-        """
+    async def decide(self, wakes: Collection[Wake]) -> Decision:
+        """Decide anew how the woken identifiers stand, whose owner this worker is."""
         tenants = {wake.identifier: wake.tenant for wake in wakes}
         first = {wake.identifier for wake in wakes if wake.is_first}
         links = await self._walk(tenants)
         rows = await self._rows(links)
         resolutions = self._resolve(links)
-        following: dict[Wake, None] = {}
+        successors: dict[Wake, None] = {}
+        parted: dict[str, str] = {}
         decided: dict[str, PersonIdentifier] = {}
         for identifier, tenant in tenants.items():
             if not links[identifier] and identifier not in rows:
@@ -198,23 +222,19 @@ class Identities:
             row = _decide(identifier, tenant, links[identifier], rows.get(identifier), resolutions.get(tenant))
             decided[identifier] = row
             if row.person_key != identifier:
-                following[Wake(tenant, row.person_key, is_first=False)] = None
-            stored = rows.get(identifier)
-            was_placeholder = stored is not None and stored.is_placeholder
+                successors[Wake(tenant, row.person_key, is_first=False)] = None
+            was_placeholder = identifier in rows and rows[identifier].is_placeholder
+            is_told = was_placeholder and (identifier not in first or identifier in self._parted)
             # What a placeholder parted comes together again when it has become somebody, its companions erased.
-            if identifier in first and (
-                (row.is_placeholder and self._is_fresh(tenant, links[identifier]))
-                or (was_placeholder and not row.is_placeholder)
-            ):
-                companions = (Wake(tenant, identifier_of(link.other), is_first=False) for link in links[identifier])
-                following |= dict.fromkeys(companions)
+            if (row.is_placeholder and not is_told) or (was_placeholder and not row.is_placeholder):
+                parted[identifier] = tenant
         world = _World(links, rows | decided, resolutions)
         standings = []
         for identifier, tenant in tenants.items():
             self._remember(identifier, world.rows.get(identifier), links[identifier])
             is_news = world.rows.get(identifier) != rows.get(identifier)
             standings.append(_standing(identifier, tenant, world)._replace(is_news=is_news))
-        return standings, list(following)
+        return Decision(standings, list(successors), parted)
 
     async def affected_by(self, links: Collection[IdentityLink]) -> list[Wake]:
         """Wakes for all whose standing may change by new statements, which are durable by now."""
@@ -228,13 +248,35 @@ class Identities:
             # A link that never joins two people matters only where it makes one too many.
             if follows(link) or any(self._is_crowded(link.tenant, at_ends[end]) for end in pair):
                 starts |= dict.fromkeys(pair, link.tenant)
-        found = await self._walk(starts, through_fresh=True)
+        found = await self._walk(starts)
+        crowded = {identifier for identifier, own in found.items() if own and self._is_crowded(own[0].tenant, own)}
+        rows = await self._rows_of(crowded)
         tenants = {link.tenant for link in links}
         only = tenants.pop() if len(tenants) == 1 else None
         return [
             Wake(only or (own[0].tenant if own else starts[identifier]), identifier)
             for identifier, own in found.items()
+            # A placeholder that is known as one: nothing changes by one companion more.
+            if identifier not in rows or not rows[identifier].is_placeholder
         ]
+
+    async def parted_by(self, placeholders: Mapping[str, str]) -> list[Wake]:
+        """Wakes for all whom new placeholders parted, and who are home to touchpoints that name them.
+
+        Once for each as long as this worker lives; after a crash before they are sent the same news comes again. Asked
+        before the rows are durable, two placeholders in one touchpoint might each miss that the other is one.
+        """
+        wakes = []
+        for placeholder, tenant in placeholders.items():
+            self._parted.add(placeholder)
+            links = await self._links_of(placeholder)
+            concerned = {identifier_of(link.other) for link in links}
+            rows = await self._rows_of(concerned)
+            beside = [identifier for identifier, row in rows.items() if row.is_placeholder]
+            named = await self._named_beside(beside, {link.identity for link in links})
+            concerned |= {identifier_of(identity) for one in named for identity in one.touchpoint.identities}
+            wakes += [Wake(tenant, one, is_first=False) for one in await self._walk(concerned) if one != placeholder]
+        return wakes
 
     def _remember(self, identifier: str, row: PersonIdentifier | None, links: Iterable[IdentityLink]) -> None:
         node = _Node(row, links)
@@ -251,8 +293,11 @@ class Identities:
                 by_tenant.setdefault(link.tenant, []).append(link)
         return {tenant: resolve(own, self._limits(tenant)) for tenant, own in by_tenant.items()}
 
-    async def _walk(self, starts: Collection[str], *, through_fresh: bool = False, with_erased: bool = False) -> Links:
-        """Links of everything that can be reached from some identifiers; every one of these has an entry."""
+    async def _walk(self, starts: Collection[str], *, with_erased: bool = False) -> Links:
+        """Links of everything that can be reached from some identifiers, but not through placeholders.
+
+        Every identifier has an entry; that of a placeholder is cut after one companion too many.
+        """
         found: Links = {}
         frontier = set(starts)
         while frontier:
@@ -264,34 +309,37 @@ class Identities:
             frontier = {
                 identifier_of(link.other)
                 for own in step.values()
-                if own and self._goes_on(own[0].tenant, own, through_fresh=through_fresh)
+                if own and not self._is_crowded(own[0].tenant, own)
                 for link in own
-                if follows(link) or (through_fresh and self._is_crowded(link.tenant, own))
+                if follows(link)
             } - found.keys()
         return found
 
-    def _goes_on(self, tenant: str, links: Collection[IdentityLink], *, through_fresh: bool) -> bool:
-        return not self._is_crowded(tenant, links) or (through_fresh and self._is_fresh(tenant, links))
-
     def _is_crowded(self, tenant: str, links: Collection[IdentityLink]) -> bool:
         return _companions(links) > self._limits(tenant).max_companions
-
-    def _is_fresh(self, tenant: str, links: Collection[IdentityLink]) -> bool:
-        return _companions(links) <= self._limits(tenant).max_companions + _FRESH
 
     def _limits(self, tenant: str) -> IdentityLimits:
         return self._limits_by_tenant.get(tenant, self._default_limits)
 
     async def _load(self, identifiers: Collection[str], *, with_erased: bool = False) -> Links:
-        at_most = self._most_companions + _FRESH + 1
+        at_most = self._most_companions + 1
         return await self._store.read(lambda reader: reader.load_links(identifiers, at_most, with_erased=with_erased))
+
+    async def _links_of(self, identifier: str) -> list[IdentityLink]:
+        """All links of an identifier, however many."""
+        return (await self._store.read(lambda reader: reader.load_links([identifier], _ALL)))[identifier]
+
+    async def _named_beside(self, placeholders: Collection[str], names: Collection[str]) -> list[AppliedTouchpoint]:
+        if not placeholders:
+            return []
+        return await self._store.read(lambda reader: reader.load_rehomed(placeholders, names))
+
+    async def _rows_of(self, identifiers: Collection[str]) -> dict[str, PersonIdentifier]:
+        return await self._store.read(lambda reader: reader.load_identifiers(identifiers)) if identifiers else {}
 
     async def _rows(self, links: Links) -> dict[str, PersonIdentifier]:
         named = {identifier for identifier, own in links.items() if own}
-        named |= {identifier_of(link.other) for own in links.values() for link in own}
-        if not named:
-            return {}
-        return await self._store.read(lambda reader: reader.load_identifiers(named))
+        return await self._rows_of(named | {identifier_of(link.other) for own in links.values() for link in own})
 
 
 def _standing(identifier: str, tenant: str, world: _World) -> Standing:

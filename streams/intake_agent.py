@@ -4,7 +4,6 @@ import asyncio
 import time
 from typing import Final
 
-from processors.admission import AdmissionSettings
 from streams.agent import Delivery
 from streams.broker import ReliableProducer
 from streams.intake import Intake
@@ -34,7 +33,7 @@ class IntakeAgent:
         settings = self._settings
         self._intake = Intake(
             keyring=settings.keyring(),
-            admission=AdmissionSettings(blocked=settings.blocked_identities),
+            admission=settings.admission(),
             partitions=await asyncio.to_thread(partition_count, settings.kafka, KEYED),
             incarnations=await asyncio.to_thread(incarnations, settings.kafka),
             allowed_lateness_ms=int(settings.allowed_lateness_s * 1000),

@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 import structlog
 
-from processors.admission import AdmissionSettings
 from processors.friction.catalogue import default_rules
 from processors.keyring import Keyring
 from processors.settings import CoreSettings, SessionEnd
@@ -40,6 +39,7 @@ def core_settings(settings: Settings) -> CoreSettings:
         session_gap_ms=round(settings.session_gap_minutes * _MINUTE_MS),
         session_end=SessionEnd(settings.session_end),
         journey_gap_ms=round(settings.journey_gap_days * _DAY_MS),
+        history_horizon_ms=round(settings.history_horizon_days * _DAY_MS),
     )
 
 
@@ -53,7 +53,7 @@ class JourneysAgent:
         self._settings = settings
         self._producer = ReliableProducer(settings.kafka)
         self._store = store or Store(clickhouse_address(settings.clickhouse))
-        self._admission = AdmissionSettings(blocked=settings.blocked_identities)
+        self._admission = settings.admission()
         self._coordinator: Coordinator | None = None
         self._keyring: Keyring | None = None
         self._turns = Turns()

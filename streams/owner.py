@@ -92,6 +92,11 @@ class Owner:
         self._dirty: dict[str, None] = {}
         self._deadlines: dict[int, Deadlines] = {}
 
+    @property
+    def settings(self) -> CoreSettings:
+        """Settings of the core."""
+        return self._settings
+
     def __contains__(self, person_key: str) -> bool:
         return person_key in self._persons
 

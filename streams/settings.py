@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from processors.admission import AdmissionSettings
 from processors.identity_limits import IdentityLimits
 from processors.keyring import Keyring
 from streams.pepper_file import PepperError, parse_keyring
@@ -152,12 +153,23 @@ class Settings(BaseSettings):
     session_end: Literal["ended_at", "occurred_at"] = "ended_at"
     journey_gap_days: float = Field(14.0, gt=0)
     allowed_lateness_s: float = Field(600.0, ge=0, description="How far the watermark stays behind the newest event.")
+    history_horizon_days: float = Field(
+        90.0, gt=0, description="What is appended later than that after it happened is judged on request only."
+    )
     blocked_identities: frozenset[str] = Field(frozenset(), description="Values that never identify anybody.")
     identity: IdentitySettings = IdentitySettings()
     tenants: dict[str, TenantSettings] = Field({}, description="What is different for single tenants, by name.")
     alert_max_age_days: float = Field(
         400.0, gt=0, description="Frictions further than this behind the watermark alert nobody; default: none is."
     )
+
+    def admission(self) -> AdmissionSettings:
+        """What is let in."""
+        by_tenant = {name: tenant.blocked_identities for name, tenant in self.tenants.items()}
+        return AdmissionSettings(
+            blocked=_lowered(self.blocked_identities),
+            blocked_by_tenant={name: _lowered(blocked) for name, blocked in by_tenant.items() if blocked},
+        )
 
     def limits_by_tenant(self) -> dict[str, IdentityLimits]:
         """Limits on identities of the tenants that have their own."""
@@ -202,6 +214,10 @@ class Settings(BaseSettings):
             return parse_keyring(content, window_ms=round(self.pepper_window_days * _DAY_MS))
         except PepperError as error:
             raise SettingsError(f"the pepper in {path}, {error}") from None
+
+
+def _lowered(values: frozenset[str]) -> frozenset[str]:
+    return frozenset(value.lower() for value in values)
 
 
 def is_loopback(host: str) -> bool:

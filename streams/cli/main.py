@@ -13,6 +13,7 @@ from streams.cli import (
     erasures,
     frictions,
     generate,
+    identity,
     import_,
     migrate,
     produce,
@@ -56,6 +57,7 @@ app.command("erase", help=erase.HELP, rich_help_panel=_SEND)(erase.command)
 
 app.command("frictions", help=frictions.HELP, rich_help_panel=_LOOK)(frictions.command)
 app.command("timeline", help=timeline.HELP, rich_help_panel=_LOOK)(timeline.command)
+app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)
 app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
 app.command("erasures", help=erasures.HELP, rich_help_panel=_LOOK)(erasures.command)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.identities import (
@@ -108,6 +108,7 @@ def test_only_the_first_sight_the_first_rotation_and_the_last_statement_about_a_
     assert told(resolve(kept, limits), everybody) == told(resolve(world, limits), everybody)
 
 
+@settings(max_examples=400)
 @given(worlds(), limits_of_worlds)
 def test_persons_and_refusals_are_those_of_brute_force(world: list[IdentityLink], limits: IdentityLimits) -> None:
     resolution, expected = resolve(world, limits), BruteForce(world, limits)
@@ -132,6 +133,22 @@ def test_what_an_owner_reaches_is_all_that_matters(world: list[IdentityLink], li
         assert part.members(name) == whole.members(name)
         if name not in whole.placeholders:
             assert part.refused_of(name) == whole.refused_of(name)
+
+
+def test_values_are_not_one_by_a_chain_of_placeholders_which_no_owner_sees_whole() -> None:
+    anna, berta, mail = identity("customer_no", 1), identity("customer_no", 2), identity("email", 3)
+    crowded = (identity("customer_no", 4), identity("customer_no", 5))
+    links = [
+        link(crowded[0], crowded[1], kind=ROTATED),
+        *(link(crowded[number % 2], identity("email", number)) for number in range(10, 14)),
+        link(anna, crowded[0], kind=ROTATED),
+        link(berta, crowded[1], kind=ROTATED),
+        link(anna, mail, MONDAY),
+        link(berta, mail, MONDAY + 1),
+    ]
+    limits = IdentityLimits(max_companions=2)
+    reached = [one for own in Journal(links).around(mail, 2).values() for one in own]
+    assert members(links, limits, mail) == members(reached, limits, mail) == (f"{1:032x}", f"{3:032x}")
 
 
 @given(worlds(), limits_of_worlds)
@@ -167,7 +184,7 @@ def test_an_identifier_in_no_link_is_a_person_of_its_own() -> None:
 
 
 def test_a_refusal_names_the_touchpoint_that_brought_the_two_together_and_comes_in_its_order() -> None:
-    anna, berta, carla = (identity("customer_no", number) for number in (1, 2, 3))
+    anna, berta, carla = (identity("customer_no", number) for number in (1, 3, 2))
     mail = identity("email", 9)
     links = [
         link(mail, carla, MONDAY + 2, id_="c"),
@@ -189,25 +206,18 @@ def test_a_refusal_names_the_touchpoint_that_brought_the_two_together_and_comes_
 def test_without_statements_no_person_has_more_than_the_limits_allow(
     world: list[IdentityLink], limits: IdentityLimits
 ) -> None:
+    attached = BruteForce(world, limits).attached
     resolution = resolve(world, limits)
-    refused = {
-        frozenset((end, one.other)) for end in ends_of(world) for one in resolution.refused_of(identifier_of(end))
-    }
-    attached: dict[str, int] = {}
-    for one in sorted(world, key=lambda one: one.order):
-        if one.kind == "seen" and frozenset((one.identity, one.other)) not in refused:
-            attached.setdefault(one.identity, one.event_time)
-            attached.setdefault(one.other, one.event_time)
     for person in {resolution.members(identifier_of(end)) for end in ends_of(world)}:
+        ends = frozenset(end for end in ends_of(world) if identifier_of(end) in person)
         by_namespace: dict[str, list[str]] = {}
-        for end in ends_of(world):
-            if identifier_of(end) in person:
-                by_namespace.setdefault(end.partition(":")[0], []).append(end)
+        for end in ends:
+            by_namespace.setdefault(end.partition(":")[0], []).append(end)
         assert len(person) == 1 or "household" not in by_namespace
         assert len(by_namespace.get("customer_no", ())) <= 1
         assert len(by_namespace.get("email", ())) <= 2
         for namespace in ("cookie", "device", "unheard_of"):
-            times = sorted(attached[end] for end in by_namespace.get(namespace, ()) if len(person) > 1)
+            times = sorted(attached[ends][end] for end in by_namespace.get(namespace, ()) if len(person) > 1)
             assert all(third - first >= 7 * DAY for first, third in zip(times, times[2:], strict=False))
 
 
@@ -390,6 +400,15 @@ def test_windows_of_two_persons_count_together_when_they_join() -> None:
     assert len(members([*links, *others[1:], meeting], IdentityLimits(), anna)) == 7
 
 
+@pytest.mark.parametrize(("others_at", "size"), [(7 * DAY - 1, 3), (7 * DAY, 9)])
+def test_windows_that_lie_apart_do_not_count_together_when_two_persons_join(others_at: int, size: int) -> None:
+    anna, mail = identity("customer_no", 0), identity("email", 100)
+    links = [link(anna, identity("cookie", number), MONDAY + (number - 1) * 30 * DAY) for number in (1, 2)]
+    others = [link(mail, identity("cookie", number), MONDAY + others_at) for number in range(3, 8)]
+    meeting = link(anna, mail, MONDAY + 50 * DAY)
+    assert len(members([*links, *others, meeting], IdentityLimits(), anna)) == size
+
+
 def test_a_household_makes_one_person_of_those_who_live_there_if_it_links() -> None:
     for namespace, size in (("email", 31), ("household", 1), ("case_contact", 1)):
         shared = identity(namespace, 0)
@@ -410,6 +429,18 @@ def test_two_who_use_one_device_stay_two_and_nobody_has_to_look_at_it() -> None:
     assert len(members(links, LIMITLESS, tablet)) == 21
     assert members(links, IdentityLimits(), tablet) == (identifier_of(tablet), f"{1:032x}")
     assert reasons(links, IdentityLimits(), tablet) == [RefusalReason.USER_SWITCH] * 19
+
+
+def test_a_unique_number_too_many_is_named_before_other_limits() -> None:
+    cookie, links = identity("cookie", 99), []
+    for customer in (10, 20):
+        anna = identity("customer_no", customer)
+        links += [link(anna, identity("email", customer + number), MONDAY + number) for number in (1, 2, 3)]
+        links += [link(anna, identity("card_token", customer + number), MONDAY + number) for number in (4, 5, 6)]
+        links.append(link(anna, cookie, MONDAY + DAY + customer))
+    (refused,) = resolve(links, IdentityLimits()).refused_of(identifier_of(cookie))
+    assert refused.reason is RefusalReason.USER_SWITCH
+    assert refused.detail == "2 customer_no in one person, the limit is 1"
 
 
 def test_what_needs_a_look_is_everything_but_what_is_ordinary() -> None:
@@ -454,6 +485,14 @@ def test_statements_are_exempt_from_limits_and_what_they_made_does_not_stop_the_
     assert reasons([told_so, link(anna, mail), third], IdentityLimits(), mail) == [RefusalReason.LIMIT]
 
 
+def test_six_cookies_of_one_week_by_statement_are_as_many_as_another_week_may_have() -> None:
+    anna = identity("customer_no", 0)
+    told_so = [link(anna, identity("cookie", number), MONDAY + number, LINKED) for number in range(1, 7)]
+    others = [link(anna, identity("cookie", number), MONDAY + 70 * DAY + number) for number in range(7, 14)]
+    assert members([*told_so, *others], IdentityLimits(), anna) == tuple(f"{number:032x}" for number in range(13))
+    assert len(members([*told_so, link(anna, identity("cookie", 7), MONDAY + DAY)], IdentityLimits(), anna)) == 7
+
+
 def test_a_value_under_an_old_and_a_new_key_counts_once() -> None:
     old, new, mail = identity("customer_no", 1), identity("customer_no", 2), identity("email", 3)
     seen = [link(old, mail), link(new, mail, MONDAY + DAY)]
@@ -471,6 +510,34 @@ def test_rotating_the_key_does_not_bring_old_cookies_into_one_week() -> None:
         for number in range(1, 11)
     ]
     assert len(members([*links, *rotated], IdentityLimits(), anna)) == 21
+
+
+def test_a_value_linked_under_two_keys_was_linked_when_it_was_first() -> None:
+    anna, mail, old, new = (
+        identity("customer_no", 0),
+        identity("email", 1),
+        identity("cookie", 2),
+        identity("cookie", 3),
+    )
+    links = [
+        link(anna, old, MONDAY, LINKED),
+        link(anna, identity("phone", 4), MONDAY, LINKED),
+        link(mail, new, MONDAY + 100 * DAY, LINKED),
+        link(old, new, MONDAY + 101 * DAY, ROTATED),
+        *(link(anna, identity("cookie", number), MONDAY + 100 * DAY + number) for number in range(5, 11)),
+    ]
+    assert members(links, IdentityLimits(), anna) == tuple(f"{number:032x}" for number in range(10))
+
+
+def test_a_value_linked_under_two_keys_makes_no_room_for_one_more() -> None:
+    anna, mail = identity("customer_no", 0), identity("email", 1)
+    links = [
+        *(link(anna, identity("cookie", number), MONDAY, LINKED) for number in range(2, 7)),
+        link(mail, identity("cookie", 7), MONDAY, LINKED),
+        link(identity("cookie", 2), identity("cookie", 7), MONDAY + 1, ROTATED),
+        link(anna, identity("cookie", 8), MONDAY + DAY),
+    ]
+    assert members(links, IdentityLimits(), anna) == tuple(f"{number:032x}" for number in range(8))
 
 
 # --- What a touchpoint says ---
@@ -502,6 +569,17 @@ def test_a_touchpoint_links_its_strongest_identity_to_each_other(verb: str, kind
 
 def test_one_identity_says_nothing_about_others() -> None:
     assert links_of(happened("page.viewed", MONDAY, identities=(ANNA,))) == []
+
+
+def test_an_identity_is_linked_with_itself_under_the_key_before() -> None:
+    touch = happened("identity.unlinked", MONDAY, identities=(ANNA, MAIL))
+    before = (identity("customer_no", 30), identity("email", 20))
+    links = links_of(msgspec.structs.replace(touch, rotated=before))
+    assert [(one.identity, one.other, one.kind) for one in links] == [
+        (ANNA, MAIL, UNLINKED),
+        (ANNA, before[0], ROTATED),
+        (MAIL, before[1], ROTATED),
+    ]
 
 
 def test_a_link_is_stored_under_either_end() -> None:

@@ -12,6 +12,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.history import is_too_late
 from processors.identity_limits import IdentityLimits
 from schemas.touchpoint import AppliedTouchpoint
 from tests.support.faults import Faults, Killed, Moment
@@ -119,3 +120,27 @@ def test_a_worker_that_dies_at_any_step_in_the_middle_of_a_hand_over(
             continue
     run(log, seed + 100)
     assert_as_one_look_has_it(log)
+
+
+@given(stories(max_size=8), st.data(), st.integers(0, 99))
+def test_what_came_too_late_is_stored_and_judged_once_somebody_asks(
+    told: list[AppliedTouchpoint], data: st.DataObject, seed: int
+) -> None:
+    delays = data.draw(st.lists(st.sampled_from([0, 90 * DAY, 90 * DAY + 1]), min_size=len(told), max_size=len(told)))
+    entries = [
+        msgspec.structs.replace(
+            one, touchpoint=msgspec.structs.replace(one.touchpoint, backfill=False), ingestion_time=one.event_time + by
+        )
+        for one, by in zip(told, delays, strict=True)
+    ]
+    log = KeyedLog({0: entries})
+    run(log, seed)
+    expected, _ = expected_store(KeyedLog({0: [one for one in entries if not is_too_late(one, 90 * DAY)]}))
+    assert log.store.facts() == expected.facts()
+    assert log.store.touchpoint_keys() == {one.key for one in told}
+
+    at = MONDAY + 2_000 * DAY
+    log.append(0, applied(touchpoint("history.refold_requested", at, id="ask"), ingestion_time=at))
+    run(log, seed)
+    expected, _ = expected_store(KeyedLog({0: entries}))
+    assert log.store.facts() == expected.facts()

@@ -52,6 +52,7 @@ touches AS (
         SELECT *, arrayMap(identity -> splitByChar(':', identity)[-1], identities) AS hashes,
             arrayConcat(arrayFilter(hash -> NOT has((SELECT * FROM nobody), hash), hashes), hashes)[1] AS home
         FROM v_touchpoints WHERE NOT probe AND NOT staff
+            AND kind NOT IN ('identity.linked', 'identity.unlinked', 'subject.erase_requested')
     ) AS t LEFT JOIN ({identifiers}) AS known ON known.identifier = t.home AND known.tenant = t.tenant
 )
 """

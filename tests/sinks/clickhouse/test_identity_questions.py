@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier, identifier_of
 from schemas.touchpoint import AppliedTouchpoint
+from sinks.clickhouse import connection
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.connection import connect
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.rows import (
     PreparedBlock,
@@ -146,6 +146,26 @@ def test_of_a_crowd_of_companions_the_first_are_loaded(stores: Stores) -> None:
     ]
 
 
+def test_an_identifier_that_everybody_shares_costs_little_memory(
+    address: ClickHouseAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = f"{next(_UNIVERSES):016x}c0"
+    connection.connect(address).execute(
+        "INSERT INTO identity_links (identifier, other_identifier, identity, other, kind, event_time, source, id)"
+        " SELECT %(key)s, lower(hex(MD5(toString(number)))) AS hash, concat('email:', %(key)s),"
+        " concat('customer_no:', hash), 'seen', fromUnixTimestamp64Milli(toInt64(%(start)s + modulo(number, 300000))),"
+        " 'crm', toString(number) FROM numbers(600000)",
+        {"key": key, "start": MONDAY},
+    )
+    # Ordinary aggregation and sorting take several times as much.
+    monkeypatch.setitem(connection._SETTINGS, "max_memory_usage", 100_000_000)
+    reader = Reader(address)
+    links = reader.load_links([key], 201)[key]
+    reader.close()
+    # Two at a moment, and one of the last two.
+    assert [said.event_time - MONDAY for said in links] == [*sorted([*range(100)] * 2), 100]
+
+
 def test_of_copies_of_a_statement_the_one_that_entered_the_log_first_counts(
     stores: Stores, address: ClickHouseAddress, abc: tuple[str, str, str]
 ) -> None:
@@ -156,7 +176,7 @@ def test_of_copies_of_a_statement_the_one_that_entered_the_log_first_counts(
     stores.write(link_block([first], token_prefix="t"), link_block([second], token_prefix="t"))
     key = identifier_of(a)
     assert stores.answer(lambda reader: reader.load_links([key], 200)) == {key: [first]}
-    connect(address).execute("OPTIMIZE TABLE identity_links FINAL")
+    connection.connect(address).execute("OPTIMIZE TABLE identity_links FINAL")
     assert stores.answer(lambda reader: reader.load_links([key], 200)) == {key: [first]}
 
 
@@ -200,13 +220,14 @@ def decided(identity: str, **fields: object) -> PersonIdentifier:
     return PersonIdentifier(identifier=identifier_of(identity), identity=identity, **(named | fields))  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("unmerged")
 def test_the_last_decision_about_an_identifier_is_loaded(stores: Stores, abc: tuple[str, str, str]) -> None:
     a, b, c = abc
     newer = decided(a, person_key="0", epoch=4095, refused=("cap 1", "limit 2"), companions=3, version=2)
     placeholder = decided(b, is_placeholder=True, companions=201, version=2**63)
-    stores.write(identifier_block([newer, placeholder], token_prefix="t"))
-    # Written late by a worker that no longer owns it.
-    stores.write(identifier_block([decided(a), decided(b)], token_prefix="t"))
+    # The older rows come again, late, from a worker that no longer owns the identifiers.
+    for number, rows in enumerate([(decided(a), decided(b)), (newer, placeholder), (decided(a), decided(b))]):
+        stores.write(identifier_block(rows, token_prefix=str(number)))
     keys = [identifier_of(one) for one in abc]
     assert stores.answer(lambda reader: reader.load_identifiers(keys)) == {keys[0]: newer, keys[1]: placeholder}
     assert stores.answer(lambda reader: reader.load_identifiers([identifier_of(c)])) == {}

@@ -1,5 +1,6 @@
 """What analysts read about identities and producers, in numbers; each test has a tenant of its own."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ class Tenant:
         self.name = name
         self._writer = writer
         self._client = connect(address)
+        self._numbers = itertools.count()
 
     def decide(self, identity: str, person: str, *refused: str, **fields: Any) -> None:
         """Say whose an identity is."""
@@ -55,7 +57,7 @@ class Tenant:
             )
             for end, far in [(one, other), (other, one)]
         ]
-        self._writer.insert(link_block(rows, token_prefix=self.name))
+        self._writer.insert(link_block(rows, token_prefix=f"{self.name} {next(self._numbers)}"))
 
     def touch(self, *identities: str, **fields: Any) -> AppliedTouchpoint:
         """Touchpoint of a tenant, written."""
@@ -63,7 +65,8 @@ class Tenant:
         at = fields.pop("at", MONDAY)
         named = {"tenant": self.name, "identities": identities} | fields
         happened = applied(touchpoint("page.viewed", at, **named), **log)
-        self._writer.insert(touchpoint_block([happened], token_prefix=self.name))
+        # A token of its own, so that what is written twice is stored twice.
+        self._writer.insert(touchpoint_block([happened], token_prefix=f"{self.name} {next(self._numbers)}"))
         return happened
 
     def see(self, view: str, columns: str) -> list[tuple[Any, ...]]:
@@ -87,6 +90,7 @@ def test_persons_that_were_merged_into_others_are_not_shown(tenant: Tenant, writ
     assert tenant.see("v_persons", "person_key, identifiers") == [("1", ["1", "2"])]
 
 
+@pytest.mark.usefixtures("unmerged")
 def test_an_identifier_is_shown_as_last_decided(tenant: Tenant) -> None:
     tenant.decide(B, A, "limit email:0d", epoch=1, companions=2, version=2)
     tenant.decide(B, B)
@@ -95,6 +99,7 @@ def test_an_identifier_is_shown_as_last_decided(tenant: Tenant) -> None:
     ]
 
 
+@pytest.mark.usefixtures("unmerged")
 def test_each_statement_about_a_pair_is_shown_once_the_smaller_hash_first(tenant: Tenant) -> None:
     tenant.link(C, A, 1)
     tenant.link(C, A, 1)
@@ -105,11 +110,13 @@ def test_each_statement_about_a_pair_is_shown_once_the_smaller_hash_first(tenant
     ]
 
 
+@pytest.mark.usefixtures("unmerged")
 def test_each_refused_pair_that_a_person_should_look_at_is_shown_once(tenant: Tenant) -> None:
     tenant.decide(D, D, f"unlinked {A}", f"placeholder {B}", f"cap {C}")
     tenant.decide(A, A, f"unlinked {D}", f"shared {B}", f"user_switch {C}")
     # The other end of the last pair has noted a hundred others.
     tenant.decide(C, A, f"cap {D}", f"limit {B}", version=2)
+    # Older than what C says now.
     tenant.decide(C, A, f"limit {A}")
     columns = "identifier, other_identifier, identity, other, reason, person_key, other_person_key"
     assert tenant.see("v_identity_review", columns) == [
@@ -158,6 +165,7 @@ def test_a_cap_that_only_one_end_has_noted_is_an_incident_of_that_end(tenant: Te
     assert tenant.see("v_incidents", "kind, identifier, size") == [("component_cap", "0a", 1)]
 
 
+@pytest.mark.usefixtures("unmerged")
 def test_producers_are_shown_with_their_clocks_and_how_late_they_are(tenant: Tenant) -> None:
     tenant.touch(A, source="crm", id="on time", at=MONDAY, ingestion_time=MONDAY + HOUR)
     tenant.touch(A, source="crm", id="late", at=MONDAY + 1, ingestion_time=MONDAY + HOUR + 2)
@@ -177,11 +185,16 @@ def test_producers_are_shown_with_their_clocks_and_how_late_they_are(tenant: Ten
     ]
 
 
+@pytest.mark.usefixtures("unmerged")
 def test_a_touchpoint_belongs_to_the_person_of_its_first_identity_that_is_no_placeholder(tenant: Tenant) -> None:
     # Hashes of their own: the view looks whose an identity is by its hash alone.
     unlinked, joined, crowd, whole_crowd = (f"email:{tenant.name}{number}" for number in range(4))
-    tenant.decide(joined, A)
+    tenant.decide(joined, A, version=2)
     tenant.decide(crowd, crowd, is_placeholder=True)
+    # What was once decided otherwise does not count.
+    tenant.decide(joined, B)
+    tenant.decide(unlinked, B, is_placeholder=True)
+    tenant.decide(unlinked, unlinked, version=2)
     tenant.decide(whole_crowd, whole_crowd, is_placeholder=True)
     for number, identities in enumerate(
         [(unlinked, joined), (joined, unlinked), (crowd, joined), (crowd, whole_crowd, unlinked), (crowd, whole_crowd)]

@@ -1,0 +1,108 @@
+"""Thousands of people, some of them joined and parted again by two workers at once, one of which is killed."""
+
+import hashlib
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.json_form import iso_time
+from tests.support.deadline import wait_until
+from tests.support.running_stack import Stack, running_stack
+from tests.support.touchpoints import HOUR, MONDAY
+
+pytestmark = pytest.mark.stack
+
+PERSONS = 10_000
+PAIRS = 1_000
+VIEWS = {
+    "sessions": "session_id",
+    "journeys": "journey_id",
+    "frictions": "friction_id",
+    "effort_postings": "posting_id",
+    "persons": "person_key",
+}
+#: Versions tell how a row came about.
+NOT_BUSINESS = ("version",)
+
+
+def line(**fields: Any) -> bytes:
+    times = {name: iso_time(value) for name, value in fields.items() if name == "occurred_at"}
+    return json.dumps({"source": "test", "backfill": True, **fields, **times}).encode() + b"\n"
+
+
+def customer(number: int) -> str:
+    return f"customer_no:{number + 10_000}"
+
+
+def everyday() -> bytes:
+    """A call for everybody, for some a redirect and a visit on the web: all deadlines lie days ahead."""
+    lines = []
+    for number in range(PERSONS):
+        who = {"identities": [customer(number)], "topic": "invoice"}
+        at = MONDAY + 10 * number
+        lines.append(line(id=f"call-{number}", kind="contact.started", channel="phone", occurred_at=at, **who))
+        if number % 3 == 0:
+            redirect = {"direction": "outbound", "actor": "agent", "redirect_to": "web"}
+            kind, channel = "contact.redirected", "phone"
+            lines.append(
+                line(id=f"sent-{number}", kind=kind, channel=channel, occurred_at=at + HOUR, **redirect, **who)
+            )
+        if number % 6 == 0:
+            lines.append(line(id=f"web-{number}", kind="page.viewed", channel="web", occurred_at=at + 2 * HOUR, **who))
+    return b"".join(lines)
+
+
+def statements(kind: str, pairs: list[tuple[int, int]], at: int) -> bytes:
+    return b"".join(
+        line(id=f"{kind}-{one}-{other}", kind=kind, occurred_at=at, identities=[customer(one), customer(other)])
+        for one, other in pairs
+    )
+
+
+def business_hash(stack: Stack) -> dict[str, tuple[int, str]]:
+    """Of every view the number of rows, and a hash over all of their business columns."""
+    found = {}
+    for view, order in VIEWS.items():
+        rows = stack.query(f"SELECT * EXCEPT ({', '.join(NOT_BUSINESS)}) FROM v_{view} ORDER BY {order}")
+        found[view] = (len(rows), hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest())
+    return found
+
+
+def test_a_thousand_pairs_joined_and_parted_again_leave_every_view_as_it_was(tmp_path: Path) -> None:
+    chances = random.Random(7)
+    people = chances.sample(range(PERSONS), 2 * PAIRS)
+    pairs = list(zip(people[:PAIRS], people[PAIRS:], strict=True))
+    with running_stack(tmp_path) as stack:
+        stack.produce(everyday())
+        stack.wait()
+        before = business_hash(stack)
+        assert before["persons"][0] == PERSONS
+        assert before["frictions"][0] > PERSONS // 3 - 1
+
+        with stack.foreground("worker", "--agents", "journeys") as second:
+            stack.produce(statements("identity.linked", pairs[: PAIRS // 2], MONDAY + 3 * HOUR))
+            # In the middle of it, whatever the first worker is at: writing links, handing over, withdrawing.
+            wait_until(lambda: merged(stack) > 0, seconds=60)
+            stack.kill("worker")
+            stack.up()
+            stack.produce(statements("identity.linked", pairs[PAIRS // 2 :], MONDAY + 3 * HOUR))
+            stack.wait()
+            assert second.poll() is None
+            assert stack.value("SELECT count() FROM v_persons") == PERSONS - PAIRS
+            joined = business_hash(stack)
+            assert joined != before
+            # Whoever called under both numbers has called twice about one matter.
+            assert stack.value("SELECT count() FROM v_frictions") == before["frictions"][0] + PAIRS
+            repeats = stack.value("SELECT count() FROM v_frictions WHERE rule_id = 'repeat_contact'")
+            assert repeats == PAIRS
+
+            stack.produce(statements("identity.unlinked", pairs, MONDAY + 4 * HOUR))
+            stack.wait()
+            assert business_hash(stack) == before
+
+
+def merged(stack: Stack) -> int:
+    return int(stack.value("SELECT count() FROM v_person_identifiers WHERE person_key != identifier"))
