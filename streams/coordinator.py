@@ -3,8 +3,9 @@
 A flush, in this order: (1) touchpoints; (2) links between identities; (3) whose the identifiers are whose links
 changed, and freeze what has to be said of persons; (4) frictions and their retractions; (5) alert intents, dead
 letters, touchpoints for other owners and wakes, acknowledged by the broker; (6) sessions, journeys, effort, persons;
-(7) checkpoints; (8) acknowledge the records in offset order. No step needs a rollback: whatever a crash leaves behind,
-the replay writes what is missing. Knows neither Faust nor Kafka.
+(7) deletions for people who asked to be forgotten; (8) checkpoints; (9) acknowledge the records in offset order.
+No step needs a rollback: whatever a crash leaves behind, the replay writes what is missing. Knows neither Faust nor
+Kafka.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,8 @@ from processors.kinds import CONTROL_KINDS
 from processors.person import StepResult
 from processors.watermarks import Watermark
 from schemas.alerts import AlertIntent
-from schemas.identity import IdentityLink, Wake
+from schemas.erasure import ErasedIdentifier
+from schemas.identity import IdentityLink, Wake, identifier_of
 from schemas.log import DeadLetter, Position
 from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
 from schemas.ticks import Tick
@@ -39,6 +41,7 @@ from sinks.clickhouse.rows import (
     touchpoint_block,
 )
 from streams.cold_persons import load_persons
+from streams.erasures import ERASE_REQUESTED, Erasures
 from streams.identities import Identities, Standing
 from streams.intents import intents_for
 from streams.owner import Cold, Owner, PersonChanges
@@ -111,8 +114,9 @@ class Counts:
     """What became of the records, since the worker began.
 
     Every touchpoint is applied, a duplicate, a dead letter, a statement about people (`control`), `too_late` to be
-    judged unless somebody asks, or `forwarded` to another owner, who counts it too. `superseded` were forwarded here
-    for a person who did not hold them, as far as was known: they are read from the store.
+    judged unless somebody asks, `forwarded` to another owner, who counts it too, or `refused` because the person asked
+    to be forgotten. `superseded` were forwarded here for a person who did not hold them, as far as was known: they are
+    read from the store.
     """
 
     __slots__ = (
@@ -122,6 +126,7 @@ class Counts:
         "duplicate",
         "forwarded",
         "late",
+        "refused",
         "superseded",
         "ticks",
         "too_late",
@@ -130,7 +135,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.applied = self.late = self.duplicate = self.dead = self.ticks = 0
-        self.control = self.forwarded = self.superseded = self.too_late = self.wakes = 0
+        self.control = self.forwarded = self.refused = self.superseded = self.too_late = self.wakes = 0
 
 
 class Coordinator:
@@ -162,6 +167,9 @@ class Coordinator:
         self._forwards: list[Forward] = []
         self._links: dict[IdentityLink, None] = {}
         self._woken: dict[int, dict[Wake, None]] = {}
+        self._erasures = Erasures(store, identities, wall_clock_ms)
+        #: Identifiers that the rows of this flush name.
+        self._named: set[str] = set()
         self.counts = Counts()
 
     @property
@@ -208,6 +216,8 @@ class Coordinator:
         self._forwards.clear()
         self._links.clear()
         self._woken.clear()
+        self._erasures.clear()
+        self._named.clear()
 
     async def take(self, batch: Batch) -> None:
         """Union a batch into its persons; nothing is acknowledged before the next flush.
@@ -221,6 +231,13 @@ class Coordinator:
             raise RuntimeError(f"records of partition {batch.partition}, which is not assigned")
         tenants = {admitted.applied.identity_hash: admitted.applied.touchpoint.tenant for admitted in batch.admitted}
         tenants |= {forward.to: forward.admitted.applied.touchpoint.tenant for forward in batch.forwarded}
+        arrived = [admitted.applied for admitted in (*batch.admitted, *(one.admitted for one in batch.forwarded))]
+        named = {
+            identifier_of(identity)
+            for applied in arrived
+            for identity in (*applied.touchpoint.identities, *applied.rotated)
+        }
+        await self._erasures.learn(named | tenants.keys())
         await self._load(batch.partition, tenants)
         for admitted in batch.admitted:
             self._take(batch.partition, admitted)
@@ -240,7 +257,16 @@ class Coordinator:
         self._batches.append(batch._replace(admitted=(), dead_letters=(), ticks=(), forwarded=(), wakes=()))
 
     def _take(self, partition: int, admitted: Admitted) -> None:
-        applied = admitted.applied
+        if admitted.applied.touchpoint.kind == ERASE_REQUESTED:
+            self.counts.control += 1
+            self._erasures.note_request(admitted.applied)
+            return
+        applied = self._erasures.left_of(admitted.applied)
+        if applied is None:
+            self.counts.refused += 1
+            return
+        admitted = admitted._replace(applied=applied)
+        self._named.update(map(identifier_of, applied.touchpoint.identities))
         for link in links_of(applied):
             if self._identities.is_news(link):
                 self._identities.note(link)
@@ -269,7 +295,15 @@ class Coordinator:
 
         Or this person's after all, who was read before something was known: the touchpoint is durable, so is that.
         """
-        applied, here = forward.admitted.applied, forward.to
+        applied, here = self._erasures.left_of(forward.admitted.applied), forward.to
+        if applied is None or here in self._erasures:
+            self.counts.refused += 1
+            if here in self._erasures:
+                # It is durable under a placeholder, whose owner did not know yet.
+                wake = Wake(forward.admitted.applied.touchpoint.tenant, here, is_first=False)
+                self._woken.setdefault(partition, {})[wake] = None
+            return
+        forward = forward._replace(admitted=forward.admitted._replace(applied=applied))
         to = self._identities.route(applied, here, is_forwarded=True)
         if to != here and forward.hops < _MOST_HOPS:
             self.counts.forwarded += 1
@@ -307,14 +341,18 @@ class Coordinator:
         refused = await self._insert_touchpoints(prefix)
         if refused:
             await self._take_back(refused)
+        erased = await self._forget_erased()
         wakes = await self._restitch(prefix)
+        wakes += await self._identities.around({one.identifier: one.tenant for one in erased})
         changes = self._owner.freeze(watermarks)
         facts = _Facts(changes)
         await self._insert(facts.frictions(prefix))
         intents = intents_for(changes, watermarks, self._alert_max_age_ms)
-        await self._outbox.send(News(intents, self._dead_letters, self._forwards, wakes))
+        intents += await self._erasures.withdraw_alerts(erased)
+        await self._outbox.send(News(intents, self._dead_letters, self._forwards, sorted(set(wakes))))
         for block in (facts.sessions(prefix), facts.journeys(prefix), facts.postings(prefix), facts.persons(prefix)):
             await self._insert(block)
+        await self._erase(erased, facts.identifiers, prefix)
         await self._insert(checkpoint_block(self._checkpoints(watermarks), token_prefix=prefix))
 
         for batch in self._batches:
@@ -333,7 +371,9 @@ class Coordinator:
         missing = {
             identifier: tenant
             for identifier, tenant in tenants.items()
-            if identifier not in self._owner and not self._identities.is_elsewhere(identifier)
+            if identifier not in self._owner
+            and identifier not in self._erasures
+            and not self._identities.is_elsewhere(identifier)
         }
         if missing:
             standings = await self._identities.look_up(missing)
@@ -344,6 +384,24 @@ class Coordinator:
     async def _read(self, standings: Iterable[Standing]) -> dict[str, Cold]:
         return await load_persons(self._store, standings, self._owner.settings.history_horizon_ms)
 
+    async def _forget_erased(self) -> list[ErasedIdentifier]:
+        """Drop those of the woken who are erased from memory; nobody decides about them any more."""
+        woken = {wake.identifier for wakes in self._woken.values() for wake in wakes}
+        erased = await self._erasures.learn(woken)
+        keys = [one.identifier for one in erased]
+        self._owner.forget(keys)
+        self._identities.forget(keys)
+        return erased
+
+    async def _erase(self, erased: Sequence[ErasedIdentifier], written: Iterable[str], prefix: str) -> None:
+        """Delete everything of erased identifiers; wake the owners of those whom this flush named all the same."""
+        if erased:
+            await self._erasures.erase(erased, prefix)
+        late = await self._erasures.learn(self._named.union(written))
+        if late:
+            wakes = [Wake(one.tenant, one.identifier, is_first=False) for one in late]
+            await self._outbox.send(News((), (), (), wakes))
+
     async def _restitch(self, prefix: str) -> list[Wake]:
         """Write new links, decide anew whose the woken identifiers are, and read their persons again.
 
@@ -351,9 +409,13 @@ class Coordinator:
         """
         await self._insert(link_block([end for link in self._links for end in both(link)], token_prefix=prefix))
         wakes = await self._identities.affected_by(list(self._links))
-        for partition, woken in self._woken.items():
+        wakes += await self._erasures.obey(prefix)
+        for partition, all_woken in self._woken.items():
+            woken = [wake for wake in all_woken if wake.identifier not in self._erasures]
             standings, successors, placeholders = await self._identities.decide(woken)
             rows = [standing.row for standing in standings if standing.row is not None and standing.is_news]
+            for row in rows:
+                self._named |= {row.identifier, row.person_key, *map(identifier_of, row.refused)}
             await self._insert(identifier_block(rows, token_prefix=prefix))
             keys = [standing.identifier for standing in standings]
             self._owner.forget(keys)
@@ -361,7 +423,7 @@ class Coordinator:
                 self._owner.load(partition, person_key, cold)
             self._owner.wake(keys)
             wakes += [*successors, *await self._identities.parted_by(placeholders)]
-        return sorted(set(wakes))
+        return wakes
 
     async def _insert(self, block: PreparedBlock) -> None:
         refuse_nothing(block.table, await self._store.insert(block))
@@ -460,6 +522,16 @@ class _Facts:
                         self._persons.append((fact, version, change.partition))
             for retraction, version in change.retractions:
                 self._retractions[retraction.kind].append((retraction, version))
+
+    @property
+    def identifiers(self) -> set[str]:
+        """Identifiers of which something is said."""
+        return {
+            identifier
+            for person, _, _ in self._persons
+            for identifier in (person.person_key, person.merged_into, *person.identifiers)
+            if identifier
+        }
 
     def sessions(self, prefix: str) -> PreparedBlock:
         return session_block(self._sessions, self._retractions[FactKind.SESSION], token_prefix=prefix)

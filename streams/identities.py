@@ -160,6 +160,41 @@ class Identities:
         while len(self._told) > self._max_identifiers:
             self._told.popitem(last=False)
 
+    def is_placeholder(self, identifier: str) -> bool:
+        """Whether an identifier is known to be nobody's."""
+        node = self._nodes.get(identifier)
+        return node is not None and node.row is not None and node.row.is_placeholder
+
+    def forget(self, identifiers: Iterable[str]) -> None:
+        """Know nothing of some identifiers any more."""
+        for identifier in identifiers:
+            self._nodes.pop(identifier, None)
+
+    async def persons_of(self, tenant: str, identities: Collection[str]) -> dict[str, str]:
+        """Identifiers of the persons with these identities, as links have it, and the `namespace:hash` of each.
+
+        A placeholder is left out: it is nobody's. Links of those who are being erased count until they are gone, so a
+        request that was interrupted finds the same persons again.
+        """
+        texts = {identifier_of(identity): identity for identity in identities}
+        links = await self._walk(texts, with_erased=True)
+        resolution = resolve((link for own in links.values() for link in own), self._limits(tenant))
+        members = {
+            member
+            for identifier in texts
+            if identifier not in resolution.placeholders
+            for member in resolution.members(identifier)
+        }
+        texts |= {identifier_of(end): end for own in links.values() for one in own for end in (one.identity, one.other)}
+        return {member: texts[member] for member in members}
+
+    async def around(self, tenants: Mapping[str, str]) -> list[Wake]:
+        """Wakes for all whose standing may change when these identifiers are gone, but for themselves."""
+        found = await self._walk(tenants, with_erased=True)
+        return [
+            Wake(own[0].tenant, identifier) for identifier, own in found.items() if own and identifier not in tenants
+        ]
+
     async def look_up(self, tenants: Mapping[str, str]) -> list[Standing]:
         """Learn how identifiers stand as their owners last decided; `tenants` by identifier."""
         links = await self._walk(tenants)
@@ -190,7 +225,8 @@ class Identities:
                 successors[Wake(tenant, row.person_key, is_first=False)] = None
             was_placeholder = identifier in rows and rows[identifier].is_placeholder
             is_told = was_placeholder and (identifier not in first or identifier in self._parted)
-            if row.is_placeholder and not is_told:
+            # What a placeholder parted comes together again when it has become somebody, its companions erased.
+            if (row.is_placeholder and not is_told) or (was_placeholder and not row.is_placeholder):
                 parted[identifier] = tenant
         world = _World(links, rows | decided, resolutions)
         standings = []
@@ -257,7 +293,7 @@ class Identities:
                 by_tenant.setdefault(link.tenant, []).append(link)
         return {tenant: resolve(own, self._limits(tenant)) for tenant, own in by_tenant.items()}
 
-    async def _walk(self, starts: Collection[str]) -> Links:
+    async def _walk(self, starts: Collection[str], *, with_erased: bool = False) -> Links:
         """Links of everything that can be reached from some identifiers, but not through placeholders.
 
         Every identifier has an entry; that of a placeholder is cut after one companion too many.
@@ -265,7 +301,7 @@ class Identities:
         found: Links = {}
         frontier = set(starts)
         while frontier:
-            step = await self._load(frontier)
+            step = await self._load(frontier, with_erased=with_erased)
             found |= step
             if len(found) > _LONGEST_WALK:
                 _log.error("identities_without_end", identifiers=len(found), from_=sorted(starts)[:3])
@@ -285,9 +321,9 @@ class Identities:
     def _limits(self, tenant: str) -> IdentityLimits:
         return self._limits_by_tenant.get(tenant, self._default_limits)
 
-    async def _load(self, identifiers: Collection[str]) -> Links:
+    async def _load(self, identifiers: Collection[str], *, with_erased: bool = False) -> Links:
         at_most = self._most_companions + 1
-        return await self._store.read(lambda reader: reader.load_links(identifiers, at_most))
+        return await self._store.read(lambda reader: reader.load_links(identifiers, at_most, with_erased=with_erased))
 
     async def _links_of(self, identifier: str) -> list[IdentityLink]:
         """All links of an identifier, however many."""

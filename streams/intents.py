@@ -26,7 +26,7 @@ def intents_for(
             if isinstance(fact, Friction) and fact.is_alertable and (oldest is None or fact.anchor_at >= oldest)
         )
         intents.extend(
-            _retracted(retraction.id, retraction.tenant, retraction.person_key, version)
+            retracted(retraction.id, retraction.tenant, retraction.person_key, version)
             for retraction, version in change.retractions
             if retraction.kind is FactKind.FRICTION
         )
@@ -57,7 +57,8 @@ def _opened(friction: Friction, version: int) -> AlertIntent:
     )
 
 
-def _retracted(friction_id: str, tenant: str, person_key: str, version: int) -> AlertIntent:
+def retracted(friction_id: str, tenant: str, person_key: str, version: int) -> AlertIntent:
+    """Intent that says of a friction that it is none."""
     return AlertIntent(
         action="retract",
         friction_id=friction_id,

@@ -1,4 +1,4 @@
-"""ClickHouse for the event loop: one thread, one connection to write and one to read, and patience."""
+"""ClickHouse for the event loop: one thread, a connection each to write, to read and to erase, and patience."""
 
 import asyncio
 import dataclasses
@@ -10,6 +10,7 @@ import stamina
 import structlog
 
 from sinks.clickhouse.address import ClickHouseAddress
+from sinks.clickhouse.eraser import Eraser
 from sinks.clickhouse.errors import RowsRefused, StoreUnavailable
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.rows import PreparedBlock
@@ -44,6 +45,9 @@ class StorePort(Protocol):
     async def read(self, question: Callable[[Reader], _T]) -> _T:
         """Answer of a question."""
 
+    async def erase(self, work: Callable[[Eraser], _T]) -> _T:
+        """Have something erased."""
+
     def interrupt(self) -> None:
         """Give up what nobody waits for any more."""
 
@@ -72,6 +76,7 @@ class Store:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
         self._writer = Writer(address)
         self._reader = Reader(address)
+        self._eraser = Eraser(address)
 
     async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
         """Write a block; returns the rows that can never be written, all others are durable."""
@@ -87,15 +92,23 @@ class Store:
         """Answer of a question to the reader."""
         return await self._patiently(question, self._reader)
 
+    async def erase(self, work: Callable[[Eraser], _T]) -> _T:
+        """What the eraser answers when it is done."""
+        return await self._patiently(work, self._eraser)
+
     def interrupt(self) -> None:
         """Let the thread leave what nobody waits for any more; a server that is silent would hold it for a minute."""
         self._writer.interrupt()
         self._reader.interrupt()
+        self._eraser.interrupt()
 
     async def close(self) -> None:
-        """Close both connections and end the thread, at once when it is idle, else when it gets an answer."""
+        """Close the connections and end the thread, at once when it is idle, else when it gets an answer."""
         loop = asyncio.get_running_loop()
-        closing = [loop.run_in_executor(self._thread, close) for close in (self._writer.close, self._reader.close)]
+        closing = [
+            loop.run_in_executor(self._thread, connection.close)
+            for connection in (self._writer, self._reader, self._eraser)
+        ]
         await asyncio.wait(closing, timeout=_CLOSE_WITHIN_S)
         self._thread.shutdown(wait=False)
 

@@ -23,7 +23,9 @@ _SETTINGS = {
 }
 
 
-def connect(address: ClickHouseAddress, *, database: str | None = None) -> Client:
+def connect(
+    address: ClickHouseAddress, *, database: str | None = None, answer_timeout_s: int = ANSWER_TIMEOUT_S
+) -> Client:
     """Client for one thread, in the address's database or another; it dials with its first query.
 
     Queries raise the driver's errors; `sinks.clickhouse.errors` says what they mean.
@@ -37,7 +39,7 @@ def connect(address: ClickHouseAddress, *, database: str | None = None) -> Clien
         secure=address.secure,
         client_name="customer-journeys",
         connect_timeout=CONNECT_TIMEOUT_S,
-        send_receive_timeout=ANSWER_TIMEOUT_S,
+        send_receive_timeout=answer_timeout_s,
         tcp_keepalive=True,
         settings=_SETTINGS,
     )

@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.address import ClickHouseAddress
@@ -16,6 +17,8 @@ from sinks.clickhouse.tables import (
     ALERTS,
     CHECKPOINTS,
     DEAD_LETTERS,
+    ERASED_IDENTIFIERS,
+    ERASURE_RECEIPTS,
     FACTS,
     PERSON_IDENTIFIERS,
     TOUCHPOINTS,
@@ -56,7 +59,7 @@ FROM (
                 maxIf(statement, kind IN ('linked', 'unlinked'))
             ]) AS statements
         FROM identity_links FINAL
-        WHERE identifier IN %(keys)s
+        WHERE identifier IN %(keys)s{unless_erased}
         GROUP BY tenant, identifier, other_identifier
     )
     GROUP BY identifier
@@ -65,6 +68,10 @@ ARRAY JOIN pairs AS pair
 ARRAY JOIN pair.5 AS said
 SETTINGS optimize_aggregation_in_order = 1, max_threads = 1
 """
+_UNLESS_ERASED: Final = "".join(
+    f" AND {end} NOT IN (SELECT identifier FROM erased_identifiers)"  # noqa: S608
+    for end in ("identifier", "other_identifier")
+)
 
 #: Versions of what is published and not withdrawn: person_key -> kind of fact -> id -> version.
 PublishedVersions = dict[str, dict[str, dict[str, int]]]
@@ -119,16 +126,20 @@ class Reader:
             found.update(zip(*self._columns(sql, {"keys": keys}, "reading persons") or ((), ()), strict=True))
         return found
 
-    def load_links(self, identifiers: Iterable[str], at_most: int) -> dict[str, list[IdentityLink]]:
+    def load_links(
+        self, identifiers: Iterable[str], at_most: int, *, with_erased: bool = False
+    ) -> dict[str, list[IdentityLink]]:
         """Statements about each identifier that can matter, in the order of their touchpoints.
 
         Of a pair these are the first that saw both, the first that rotated one into the other, and the last that
         linked or unlinked them; of the companions of an identifier the first `at_most` (at least 1), by the earliest
-        statement about them, then by name. Every identifier asked for has an entry.
+        statement about them, then by name. Links with an erased end are left out, unless they are asked for. Every
+        identifier asked for has an entry.
         """
         found: dict[str, list[IdentityLink]] = {identifier: [] for identifier in identifiers}
+        sql = _LINKS_SQL.replace("{unless_erased}", "" if with_erased else _UNLESS_ERASED)
         for keys in _parts(found):
-            columns = self._columns(_LINKS_SQL, {"keys": keys, "at_most": at_most}, "reading identity_links")
+            columns = self._columns(sql, {"keys": keys, "at_most": at_most}, "reading identity_links")
             for identifier, *row in zip(*columns, strict=True):
                 fields = dict(zip(IdentityLink.__struct_fields__, row, strict=True))
                 found[identifier].append(IdentityLink(**fields | {"kind": LinkKind(fields["kind"])}))
@@ -199,6 +210,54 @@ class Reader:
             (applied for applied in copies.values() if not wanted.isdisjoint(applied.touchpoint.identities)),
             key=lambda applied: applied.order,
         )
+
+    def load_erased(self, identifiers: Iterable[str]) -> dict[str, ErasedIdentifier]:
+        """Those of the identifiers that are erased, each with the last request."""
+        found: dict[str, ErasedIdentifier] = {}
+        sql = (
+            f"SELECT {_selection(ERASED_IDENTIFIERS.columns)} FROM erased_identifiers FINAL"  # noqa: S608
+            " WHERE identifier IN %(keys)s"
+        )
+        for keys in _parts(dict.fromkeys(identifiers)):
+            columns = self._columns(sql, {"keys": keys}, "reading erased_identifiers")
+            found.update((row.identifier, row) for row in _structs(ErasedIdentifier, ERASED_IDENTIFIERS, columns))
+        return found
+
+    def load_erased_by(self, requests: Iterable[TouchpointKey]) -> list[ErasedIdentifier]:
+        """What these requests had erased, as far as no later one did."""
+        erased: list[ErasedIdentifier] = []
+        sql = (
+            f"SELECT {_selection(ERASED_IDENTIFIERS.columns)} FROM erased_identifiers FINAL"  # noqa: S608
+            " WHERE tenant = %(tenant)s AND source = %(source)s AND id = %(id)s ORDER BY identifier"
+        )
+        for request in requests:
+            columns = self._columns(sql, request._asdict(), "reading erased_identifiers")
+            erased += _structs(ErasedIdentifier, ERASED_IDENTIFIERS, columns)
+        return erased
+
+    def load_receipts(self, identifiers: Iterable[str]) -> list[ErasureReceipt]:
+        """Receipts of erased identifiers, of all requests."""
+        receipts: list[ErasureReceipt] = []
+        sql = (
+            f"SELECT {_selection(ERASURE_RECEIPTS.columns)} FROM erasure_receipts FINAL"  # noqa: S608
+            " WHERE identifier IN %(keys)s"
+        )
+        for keys in _parts(dict.fromkeys(identifiers)):
+            columns = self._columns(sql, {"keys": keys}, "reading erasure_receipts")
+            receipts += _structs(ErasureReceipt, ERASURE_RECEIPTS, columns)
+        return receipts
+
+    def load_friction_versions(self, person_keys: Iterable[str]) -> dict[tuple[str, str], int]:
+        """The highest version that was ever written of a friction about persons, by person key and friction id."""
+        found: dict[tuple[str, str], int] = {}
+        sql = (
+            "SELECT person_key, friction_id, max(version) FROM frictions WHERE person_key IN %(keys)s"
+            " GROUP BY person_key, friction_id"
+        )
+        for keys in _parts(dict.fromkeys(person_keys)):
+            for person_key, id_, version in zip(*self._columns(sql, {"keys": keys}, "reading frictions"), strict=True):
+                found[person_key, id_] = version
+        return found
 
     def load_deadlines(self, partition: int) -> list[Deadline]:
         """Open deadlines of the persons that a partition owns, earliest first."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, PersonIdentifier, identifier_of
 from schemas.outputs import EffortPosting, Evidence, Friction, Journey, Person, Session
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint
@@ -16,6 +17,8 @@ from sinks.clickhouse.tables import (
     CHECKPOINTS,
     DEAD_LETTERS,
     EFFORT_POSTINGS,
+    ERASED_IDENTIFIERS,
+    ERASURE_RECEIPTS,
     FRICTIONS,
     IDENTITY_LINKS,
     JOURNEYS,
@@ -135,6 +138,16 @@ def link_block(links: Iterable[IdentityLink], *, token_prefix: str) -> PreparedB
 def identifier_block(identifiers: Iterable[PersonIdentifier], *, token_prefix: str) -> PreparedBlock:
     """Rows of `person_identifiers`."""
     return _record_block(PERSON_IDENTIFIERS, PersonIdentifier, identifiers, token_prefix)
+
+
+def erased_block(identifiers: Iterable[ErasedIdentifier], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `erased_identifiers`."""
+    return _record_block(ERASED_IDENTIFIERS, ErasedIdentifier, identifiers, token_prefix)
+
+
+def receipt_block(receipts: Iterable[ErasureReceipt], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `erasure_receipts`."""
+    return _record_block(ERASURE_RECEIPTS, ErasureReceipt, receipts, token_prefix)
 
 
 def checkpoint_block(checkpoints: Iterable[Checkpoint], *, token_prefix: str) -> PreparedBlock:

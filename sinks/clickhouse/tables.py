@@ -255,6 +255,32 @@ PERSON_IDENTIFIERS = _table(
     version="UInt64",
 )
 
+#: Identities under which nothing is taken any more.
+ERASED_IDENTIFIERS = _table(
+    "erased_identifiers",
+    tenant=_WORD,
+    identifier=_TEXT,
+    identity=_TEXT,
+    requested_at=_TIME,
+    source=_WORD,
+    id=_TEXT,
+    version="UInt64",
+)
+
+ERASURE_RECEIPTS = _table(
+    "erasure_receipts",
+    tenant=_WORD,
+    source=_WORD,
+    id=_TEXT,
+    requested_at=_TIME,
+    identifier=_TEXT,
+    store=_WORD,
+    rows_before="UInt64",
+    rows_after="UInt64",
+    recorded_at=_TIME,
+    version="UInt64",
+)
+
 CHECKPOINTS = _table(
     "checkpoints",
     consumer_group=_WORD,
@@ -326,6 +352,8 @@ TABLES: tuple[Table, ...] = (
     EFFORT_POSTINGS,
     IDENTITY_LINKS,
     PERSON_IDENTIFIERS,
+    ERASED_IDENTIFIERS,
+    ERASURE_RECEIPTS,
     CHECKPOINTS,
     DEAD_LETTERS,
     ALERTS,
@@ -353,6 +381,7 @@ VIEWS: tuple[str, ...] = (
     "v_identity_links",
     "v_identity_review",
     "v_incidents",
+    "v_erasures",
     "v_producers",
     "v_dead_letters",
     "v_alerts",

@@ -9,6 +9,8 @@ from streams.cli import (
     dead_letters,
     demo,
     door,
+    erase,
+    erasures,
     frictions,
     generate,
     identity,
@@ -51,11 +53,13 @@ app.command("produce", help=produce.HELP, rich_help_panel=_SEND)(produce.command
 app.command("import", help=import_.HELP, rich_help_panel=_SEND)(import_.command)
 app.command("generate", help=generate.HELP, rich_help_panel=_SEND)(generate.command)
 app.command("wait", help=wait.HELP, rich_help_panel=_SEND)(wait.command)
+app.command("erase", help=erase.HELP, rich_help_panel=_SEND)(erase.command)
 
 app.command("frictions", help=frictions.HELP, rich_help_panel=_LOOK)(frictions.command)
 app.command("timeline", help=timeline.HELP, rich_help_panel=_LOOK)(timeline.command)
 app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)
 app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
+app.command("erasures", help=erasures.HELP, rich_help_panel=_LOOK)(erasures.command)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 
 

@@ -19,7 +19,7 @@ from processors.person import judge, restore
 from processors.settings import CoreSettings
 from processors.watermarks import Watermark
 from schemas.alerts import AlertIntent
-from schemas.identity import Wake
+from schemas.identity import Wake, identifier_of
 from schemas.log import DeadLetter, Position
 from schemas.outputs import Friction
 from schemas.ticks import SourceProgress, Tick
@@ -33,6 +33,7 @@ from sinks.clickhouse.rows import (
     session_block,
 )
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News
+from streams.erasures import ERASE_REQUESTED
 from streams.identities import Identities
 from streams.intake import owner_partition
 from streams.owner import Owner
@@ -171,13 +172,20 @@ class KeyedLog:
 
     @property
     def touchpoints(self) -> list[AppliedTouchpoint]:
-        """Every copy of every touchpoint in the log that the store takes."""
+        """Every copy of every touchpoint in the log that the store takes, without those who asked to be forgotten."""
         return [
-            entry
+            left
             for entries in self.written.values()
             for entry in entries
-            if isinstance(entry, AppliedTouchpoint) and not self._refuses(entry.touchpoint.id)
+            if isinstance(entry, AppliedTouchpoint)
+            and not self._refuses(entry.touchpoint.id)
+            and (left := without_erased(entry, self.erased)) is not None
         ]
+
+    @property
+    def erased(self) -> set[str]:
+        """Identifiers that the store has as erased."""
+        return {row["identifier"] for row in self.store.written["erased_identifiers"]}
 
     def must_be_dead(self) -> set[Position | TouchpointKey]:
         """What can never be processed: places of undecodable records, keys of touchpoints that the store refuses."""
@@ -196,15 +204,30 @@ class KeyedLog:
         return {keys.get(letter.position, letter.position) for letter in self.outbox.dead_letters}
 
     def _commit(self, partition: int, stops: Sequence[int]) -> None:
-        stored, dead = self.store.touchpoint_keys(), self.dead()
+        stored, dead, erased = self.store.touchpoint_keys(), self.dead(), self.erased
         for stop in stops:
             assert stop > self.committed[partition], "offsets never go back"
             for entry in self.partitions[partition][:stop]:
                 if isinstance(entry, AppliedTouchpoint):
+                    if entry.touchpoint.kind == ERASE_REQUESTED or not erased.isdisjoint(_identifiers(entry)):
+                        continue
                     assert entry.key in stored or entry.key in dead, "acknowledged before it was durable"
                 elif isinstance(entry, DeadLetter):
                     assert entry.position in dead, "acknowledged before the dead letter was durable"
             self.committed[partition] = stop
+
+
+def without_erased(applied: AppliedTouchpoint, erased: Collection[str]) -> AppliedTouchpoint | None:
+    """What remains of a touchpoint; `None` for an erased person's, and for a request."""
+    touchpoint = applied.touchpoint
+    if touchpoint.kind == ERASE_REQUESTED or applied.identity_hash in erased:
+        return None
+    left = tuple(identity for identity in touchpoint.identities if identifier_of(identity) not in erased)
+    return msgspec.structs.replace(applied, touchpoint=msgspec.structs.replace(touchpoint, identities=left))
+
+
+def _identifiers(applied: AppliedTouchpoint) -> set[str]:
+    return {identifier_of(identity) for identity in applied.touchpoint.identities}
 
 
 def expected_store(log: KeyedLog, limits: IdentityLimits = LIMITS) -> tuple[MemoryStore, set[str]]:

@@ -9,8 +9,10 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
+from schemas.erasure import ErasedIdentifier, ErasureReceipt
+from schemas.identity import IdentityLink, LinkKind, PersonIdentifier, identifier_of
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
+from sinks.clickhouse.eraser import STORES, Eraser
 from sinks.clickhouse.reader import PublishedVersions, Reader
 from sinks.clickhouse.records import AlertRecord, Checkpoint, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS, PreparedBlock
@@ -18,6 +20,8 @@ from sinks.clickhouse.tables import (
     ALERTS,
     CHECKPOINTS,
     DEAD_LETTERS,
+    ERASED_IDENTIFIERS,
+    ERASURE_RECEIPTS,
     FACTS,
     IDENTITY_LINKS,
     PERSON_IDENTIFIERS,
@@ -35,6 +39,8 @@ _TABLES: dict[str, Table] = {
         TOUCHPOINTS,
         IDENTITY_LINKS,
         PERSON_IDENTIFIERS,
+        ERASED_IDENTIFIERS,
+        ERASURE_RECEIPTS,
         CHECKPOINTS,
         ALERTS,
         DEAD_LETTERS,
@@ -77,6 +83,10 @@ class MemoryStore:
         self.reads += 1
         await self.pause()
         return question(cast("Reader", _MemoryReader(self)))
+
+    async def erase(self, work: Callable[[Eraser], _T]) -> _T:
+        await self.pause()
+        return work(cast("Eraser", _MemoryEraser(self)))
 
     def interrupt(self) -> None: ...
 
@@ -130,14 +140,17 @@ class _MemoryReader:
             for person in wanted
         }
 
-    def load_links(self, identifiers: Iterable[str], at_most: int) -> dict[str, list[IdentityLink]]:
+    def load_links(
+        self, identifiers: Iterable[str], at_most: int, *, with_erased: bool = False
+    ) -> dict[str, list[IdentityLink]]:
+        gone = set() if with_erased else {row["identifier"] for row in self._written["erased_identifiers"]}
         found: dict[str, list[IdentityLink]] = {}
         key = ("tenant", "identifier", "other_identifier", "source", "id")
         rows = list(_newest(self._written["identity_links"], key, version="ingest_version").values())
         for identifier in identifiers:
             by_companion: dict[str, list[IdentityLink]] = {}
             for row in rows:
-                if row["identifier"] == identifier:
+                if row["identifier"] == identifier and gone.isdisjoint((identifier, row["other_identifier"])):
                     by_companion.setdefault(row["other"], []).append(_link(row))
             firsts = sorted(by_companion, key=lambda other: (min(link.order for link in by_companion[other]), other))
             said = [link for other in firsts[:at_most] for link in _that_matter(by_companion[other])]
@@ -178,6 +191,32 @@ class _MemoryReader:
         named = [applied for applied in copies.values() if names & set(applied.touchpoint.identities)]
         return sorted(named, key=lambda applied: applied.order)
 
+    def load_erased(self, identifiers: Iterable[str]) -> dict[str, ErasedIdentifier]:
+        newest = _newest(self._written["erased_identifiers"], ("identifier",))
+        return {
+            identifier: ErasedIdentifier(**newest[identifier]) for identifier in identifiers if identifier in newest
+        }
+
+    def load_erased_by(self, requests: Iterable[TouchpointKey]) -> list[ErasedIdentifier]:
+        wanted = set(requests)
+        newest = _newest(self._written["erased_identifiers"], ("identifier",)).values()
+        return [ErasedIdentifier(**row) for row in newest if (row["tenant"], row["source"], row["id"]) in wanted]
+
+    def load_receipts(self, identifiers: Iterable[str]) -> list[ErasureReceipt]:
+        wanted = set(identifiers)
+        key = ("tenant", "source", "id", "identifier", "store")
+        newest = _newest(self._written["erasure_receipts"], key).values()
+        return [ErasureReceipt(**row) for row in newest if row["identifier"] in wanted]
+
+    def load_friction_versions(self, person_keys: Iterable[str]) -> dict[tuple[str, str], int]:
+        wanted = set(person_keys)
+        found: dict[tuple[str, str], int] = {}
+        for row in self._written["frictions"]:
+            if row["person_key"] in wanted:
+                place = (row["person_key"], row["friction_id"])
+                found[place] = max(row["version"], found.get(place, 0))
+        return found
+
     def load_deadlines(self, partition: int) -> list[Deadline]:
         return sorted(
             Deadline(row["next_deadline"], row["tenant"], row["person_key"])
@@ -198,6 +237,82 @@ class _MemoryReader:
             for row in newest.values()
             if row["friction_id"] in wanted
         ]
+
+
+class _MemoryEraser:
+    """What `sinks.clickhouse.eraser.Eraser` does; a death in the middle leaves some rows of a table."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._written = store.written
+
+    def count(self, erased: Sequence[ErasedIdentifier]) -> dict[str, dict[str, int]]:
+        found = {one.identifier: dict.fromkeys(STORES, 0) for one in erased}
+        for table in STORES:
+            for row in self._written[table]:
+                for identifier in found.keys() & self._named(table, row):
+                    found[identifier][table] += 1
+        return found
+
+    def delete(self, erased: Sequence[ErasedIdentifier]) -> None:
+        keys = {one.identifier for one in erased}
+        placeholders = {
+            identifier
+            for identifier, row in _newest(self._written["person_identifiers"], ("identifier",)).items()
+            if row["is_placeholder"]
+        }
+        self._delete(
+            "touchpoints",
+            lambda row: (
+                row["identity_hash"] in keys
+                or next((one for one in _hashes(row["identities"]) if one not in placeholders), None) in keys
+            ),
+        )
+        for row in self._written["touchpoints"]:
+            row["identities"] = tuple(name for name in row["identities"] if identifier_of(name) not in keys)
+        self._delete("alerts", lambda row: bool(keys & self._named("alerts", row)))
+        for table, id_column in FACTS.values():
+            self._delete_facts(table.name, id_column, keys)
+        self._delete("identity_links", lambda row: bool(keys & self._named("identity_links", row)))
+        self._delete("person_identifiers", lambda row: row["identifier"] in keys)
+        for row in self._written["person_identifiers"]:
+            if row["person_key"] in keys:
+                row["person_key"] = row["identifier"]
+            row["refused"] = tuple(text for text in row["refused"] if identifier_of(text) not in keys)
+
+    def _delete_facts(self, table: str, id_column: str, keys: set[str]) -> None:
+        holders = _newest(self._written[table], (id_column,))
+        held = {id_ for id_, row in holders.items() if row["person_key"] in keys}
+        self._delete(table, lambda row: row[id_column] in held or bool(keys & self._named(table, row)))
+
+    def _named(self, table: str, row: Row) -> set[str]:
+        match table:
+            case "touchpoints":
+                return set(_hashes(row["identities"]))
+            case "identity_links":
+                return {row["identifier"], row["other_identifier"]}
+            case "person_identifiers":
+                return {row["identifier"], row["person_key"], *_hashes(row["refused"])}
+            case "persons":
+                return {row["person_key"], row["merged_into"], *row["identifiers"]}
+            case "alerts":
+                holder = _newest(self._written["frictions"], ("friction_id",)).get(row["friction_id"])
+                return set() if holder is None else {holder["person_key"]}
+        return {row["person_key"]}
+
+    def _delete(self, table: str, is_gone: Callable[[Row], bool]) -> None:
+        gone = [row for row in self._written[table] if is_gone(row)]
+
+        def remove(rows: Sequence[Row]) -> None:
+            numbers = set(map(id, rows))
+            self._written[table][:] = [row for row in self._written[table] if id(row) not in numbers]
+
+        if gone:
+            self._store.faults.around(f"erase {table}", gone, remove)
+
+
+def _hashes(identities: Iterable[str]) -> list[str]:
+    return [identifier_of(identity) for identity in identities]
 
 
 def rows_of(block: PreparedBlock) -> list[Row]:

@@ -1,0 +1,193 @@
+"""Who has asked to be forgotten: what is not taken any more, and what is taken out.
+
+A request makes all identifiers of its person erased in one table, durably, and then wakes their owners. Whoever writes
+something that names identifiers looks into that table afterwards, and wakes the owners of those that are in it. So
+either the writer sees that somebody is erased, or the owner, woken later, sees what was written: nothing is left.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from processors.identity_limits import class_of, namespace_of
+from schemas.alerts import AlertIntent
+from schemas.erasure import ErasedIdentifier, ErasureReceipt
+from schemas.identity import Wake, identifier_of
+from schemas.touchpoint import AppliedTouchpoint, TouchpointKey
+from schemas.vocabulary import IdentityClass
+from sinks.clickhouse.rows import erased_block, receipt_block
+from streams.identities import Identities
+from streams.intents import retracted
+from streams.store import StorePort, refuse_nothing
+
+_log = structlog.get_logger()
+
+ERASE_REQUESTED: Final = "subject.erase_requested"
+
+
+class Erasures:
+    """Requests of one flush, and the erased identifiers that have come up so far."""
+
+    def __init__(self, store: StorePort, identities: Identities, wall_clock_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._identities = identities
+        self._wall_clock_ms = wall_clock_ms
+        self._erased: dict[str, ErasedIdentifier] = {}
+        self._requests: dict[TouchpointKey, AppliedTouchpoint] = {}
+        #: Erased identities that have come under a new key of the hash.
+        self._renamed: dict[str, ErasedIdentifier] = {}
+
+    def __contains__(self, identifier: str) -> bool:
+        return identifier in self._erased
+
+    def clear(self) -> None:
+        """Forget what was asked for; it is read again by whoever comes next."""
+        self._requests.clear()
+        self._renamed.clear()
+
+    async def learn(self, identifiers: Iterable[str]) -> list[ErasedIdentifier]:
+        """Those of the identifiers that are erased, as the store has it now."""
+        asked = set(identifiers)
+        unknown = asked - self._erased.keys()
+        if unknown:
+            self._erased |= await self._store.read(lambda reader: reader.load_erased(unknown))
+        return [self._erased[identifier] for identifier in sorted(asked & self._erased.keys())]
+
+    def note_request(self, applied: AppliedTouchpoint) -> None:
+        """Have a request obeyed at the next flush."""
+        self._requests[applied.key] = applied
+
+    def left_of(self, applied: AppliedTouchpoint) -> AppliedTouchpoint | None:
+        """A touchpoint without the identities that are erased; `None` when it is an erased person's.
+
+        What is erased has been learnt. An identity is erased under the key before the current one too, and is noted
+        under the current one then.
+        """
+        gone = [self._is_gone(applied, place) for place in range(len(applied.touchpoint.identities))]
+        if not any(gone):
+            return applied
+        for identity, is_gone in zip(applied.touchpoint.identities, gone, strict=True):
+            if is_gone:
+                return None
+            if not self._identities.is_placeholder(identifier_of(identity)):
+                break
+        kept = [place for place, is_gone in enumerate(gone) if not is_gone]
+        identities = tuple(applied.touchpoint.identities[place] for place in kept)
+        return msgspec.structs.replace(
+            applied,
+            touchpoint=msgspec.structs.replace(applied.touchpoint, identities=identities),
+            rotated=tuple(applied.rotated[place] for place in kept) if applied.rotated else (),
+        )
+
+    def _is_gone(self, applied: AppliedTouchpoint, place: int) -> bool:
+        identity = applied.touchpoint.identities[place]
+        identifier = identifier_of(identity)
+        if identifier in self._erased:
+            return True
+        before = self._erased.get(identifier_of(applied.rotated[place])) if applied.rotated else None
+        if before is None:
+            return False
+        renamed = msgspec.structs.replace(before, identifier=identifier, identity=identity)
+        self._erased[identifier] = self._renamed[identifier] = renamed
+        return True
+
+    async def obey(self, token_prefix: str) -> list[Wake]:
+        """Make the persons of all requests erased; returns the owners to wake, once that is durable.
+
+        All links of what was taken before have to be durable by now.
+        """
+        erased = dict(self._renamed)
+        for request in sorted(self._requests.values(), key=lambda applied: (applied.ingestion_time, applied.key)):
+            erased |= await self._erased_by(request)
+        if not erased:
+            return []
+        block = erased_block(erased.values(), token_prefix=token_prefix)
+        refuse_nothing(block.table, await self._store.insert(block))
+        # Somebody may have asked again, later: that request counts.
+        for identifier in erased:
+            self._erased.pop(identifier, None)
+        await self.learn(erased)
+        # Of a request that was interrupted some links may be gone; but only after all of it was noted.
+        keys = list(self._requests)
+        noted = await self._store.read(lambda reader: reader.load_erased_by(keys)) if keys else []
+        _log.info("erasing", requests=len(self._requests), identifiers=len(erased))
+        return sorted({Wake(one.tenant, one.identifier) for one in (*erased.values(), *noted)})
+
+    async def _erased_by(self, request: AppliedTouchpoint) -> dict[str, ErasedIdentifier]:
+        tenant, source, id_ = request.key
+        found = await self._identities.persons_of(tenant, _subjects(request.touchpoint.identities))
+        if not found:
+            _log.error("nobody_to_erase", source=source, id=id_, reason="the identity is a placeholder")
+        return {
+            identifier: ErasedIdentifier(
+                tenant=tenant,
+                identifier=identifier,
+                identity=identity,
+                requested_at=request.ingestion_time,
+                source=source,
+                id=id_,
+                version=request.ingestion_time,
+            )
+            for identifier, identity in found.items()
+        }
+
+    async def withdraw_alerts(self, erased: Collection[ErasedIdentifier]) -> list[AlertIntent]:
+        """Retractions of everything that teams may still be told of erased persons."""
+        tenants = {one.identifier: one.tenant for one in erased}
+        versions = await self._store.read(lambda reader: reader.load_friction_versions(tenants))
+        return [
+            retracted(friction_id, tenants[person_key], person_key, version)
+            for (person_key, friction_id), version in sorted(versions.items())
+        ]
+
+    async def erase(self, erased: Sequence[ErasedIdentifier], token_prefix: str) -> None:
+        """Take everything of erased identifiers out of the tables, and note what that was."""
+        before = await self._store.erase(lambda eraser: eraser.count(erased))
+        await self._note(erased, before, token_prefix)
+        if any(any(rows.values()) for rows in before.values()):
+            await self._store.erase(lambda eraser: eraser.delete(erased))
+            await self._note(erased, await self._store.erase(lambda eraser: eraser.count(erased)), token_prefix)
+
+    async def _note(
+        self, erased: Sequence[ErasedIdentifier], rows: Mapping[str, Mapping[str, int]], token_prefix: str
+    ) -> None:
+        """Write receipts with these numbers of rows; what was found before an interruption stays known."""
+        keys = [one.identifier for one in erased]
+        stored = {
+            (*_request(receipt), receipt.identifier, receipt.store): receipt
+            for receipt in await self._store.read(lambda reader: reader.load_receipts(keys))
+        }
+        receipts = []
+        for one in erased:
+            for store, number in rows[one.identifier].items():
+                known = stored.get((*_request(one), one.identifier, store))
+                most = number if known is None else max(known.rows_before, number)
+                if known is not None and (known.rows_before, known.rows_after) == (most, number):
+                    continue
+                receipt = ErasureReceipt(
+                    tenant=one.tenant,
+                    source=one.source,
+                    id=one.id,
+                    requested_at=one.requested_at,
+                    identifier=one.identifier,
+                    store=store,
+                    rows_before=most,
+                    rows_after=number,
+                    recorded_at=self._wall_clock_ms(),
+                    version=1 if known is None else known.version + 1,
+                )
+                receipts.append(receipt)
+        block = receipt_block(receipts, token_prefix=token_prefix)
+        refuse_nothing(block.table, await self._store.insert(block))
+
+
+def _subjects(identities: Sequence[str]) -> tuple[str, ...]:
+    """Identities of a request that are the person's own; one that several people share only when there is no other."""
+    own = [identity for identity in identities if class_of(namespace_of(identity)) is not IdentityClass.SHARED]
+    return tuple(own or identities[:1])
+
+
+def _request(of: ErasedIdentifier | ErasureReceipt) -> TouchpointKey:
+    return TouchpointKey(of.tenant, of.source, of.id)

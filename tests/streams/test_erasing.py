@@ -1,0 +1,181 @@
+"""Who asks to be forgotten is: no row is left, nothing comes back, and everybody else is who they would be without.
+
+The log is worked as in `test_restitching`: by several workers at once, interrupted at every step, dying in the middle.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from schemas.erasure import ErasedIdentifier
+from schemas.identity import Wake, identifier_of
+from schemas.touchpoint import AppliedTouchpoint
+from sinks.clickhouse.rows import erased_block
+from streams.erasures import ERASE_REQUESTED
+from tests.streams.test_restitching import (
+    FEW,
+    POOL,
+    assert_as_one_look_has_it,
+    named,
+    run,
+    run_two,
+)
+from tests.support.faults import Faults, Killed, Moment
+from tests.support.keyed_log import Entry, KeyedLog, written_to_log
+from tests.support.stories import stories
+from tests.support.touchpoints import DAY, MONDAY, TENANT, applied, touchpoint
+
+
+def request(identities: Iterable[str], number: int = 0, at: int = MONDAY) -> AppliedTouchpoint:
+    return named(applied(touchpoint(ERASE_REQUESTED, at, id=f"request-{number}")), identities)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> dict[int, list[Entry]]:
+    """A log of people of several names each, some of whom ask to be forgotten, in any order and some of it twice."""
+    told = [
+        named(entry, draw(st.lists(st.sampled_from(POOL), min_size=1, max_size=3)))
+        for entry in draw(stories(max_size=12))
+    ]
+    for number in range(draw(st.integers(0, 2))):
+        kind = draw(st.sampled_from(["identity.unlinked", "identity.linked"]))
+        pair = draw(st.lists(st.sampled_from(POOL), min_size=2, max_size=2, unique=True))
+        told.append(named(applied(touchpoint(kind, MONDAY + number * DAY, id=f"statement-{number}")), pair))
+    asking = draw(st.lists(st.lists(st.sampled_from(POOL), min_size=1, max_size=2), min_size=1, max_size=2))
+    told += [request(identities, number) for number, identities in enumerate(asking)]
+    again = draw(st.lists(st.sampled_from(told), max_size=3))
+    return written_to_log(draw(st.permutations([*told, *again])), partitions=2)
+
+
+def assert_nothing_is_left(log: KeyedLog) -> None:
+    for table, rows in log.store.written.items():
+        if table not in {"erased_identifiers", "erasure_receipts"}:
+            for identifier in log.erased:
+                assert [row for row in rows if identifier in repr(row)] == [], table
+
+
+def assert_everybody_else_is_as_one_look_has_it(log: KeyedLog) -> None:
+    asked = {
+        entry.identity_hash
+        for entries in log.written.values()
+        for entry in entries
+        if isinstance(entry, AppliedTouchpoint) and entry.touchpoint.kind == ERASE_REQUESTED
+    }
+    assert asked <= log.erased
+    assert_nothing_is_left(log)
+    assert_as_one_look_has_it(log)
+
+
+@given(logs(), st.integers(0, 99))
+@settings(max_examples=300)
+def test_one_worker(partitions: dict[int, list[Entry]], seed: int) -> None:
+    log = KeyedLog(partitions)
+    run(log, seed)
+    assert_everybody_else_is_as_one_look_has_it(log)
+
+
+@given(logs(), st.integers(0, 99))
+@settings(max_examples=300)
+def test_two_workers_at_once(partitions: dict[int, list[Entry]], seed: int) -> None:
+    log = KeyedLog(partitions)
+    run_two(log, seed)
+    assert_everybody_else_is_as_one_look_has_it(log)
+
+
+@given(logs(), st.data(), st.integers(0, 99))
+@settings(max_examples=300)
+def test_a_worker_that_dies_at_any_step(partitions: dict[int, list[Entry]], data: st.DataObject, seed: int) -> None:
+    log = KeyedLog(partitions)
+    for death in range(data.draw(st.integers(1, 4), label="deaths")):
+        faults = Faults(data.draw(st.integers(0, 80)), data.draw(st.sampled_from(Moment)))
+        try:
+            asyncio.run(log.work(log.coordinator(faults), random.Random(seed + death)))
+        except Killed:
+            continue
+    run(log, seed + 100)
+    assert_everybody_else_is_as_one_look_has_it(log)
+
+
+@given(logs(), st.integers(0, 99))
+def test_a_replay_from_the_beginning_brings_nobody_back(partitions: dict[int, list[Entry]], seed: int) -> None:
+    log = KeyedLog(partitions)
+    run(log, seed)
+    erased = log.erased
+    log.store.written["checkpoints"].clear()
+    log.partitions.update({partition: list(entries) for partition, entries in log.written.items()})
+    log.committed = dict.fromkeys(log.partitions, 0)
+    run_two(log, seed + 1)
+    assert log.erased == erased
+    assert_everybody_else_is_as_one_look_has_it(log)
+
+
+@given(logs(), st.integers(0, 99))
+@settings(max_examples=300)
+def test_nothing_is_left_where_identities_are_nobodys(partitions: dict[int, list[Entry]], seed: int) -> None:
+    log = KeyedLog(partitions)
+    run_two(log, seed, FEW)
+    assert log.is_done
+    assert_nothing_is_left(log)
+
+
+def test_whom_a_placeholder_parted_comes_together_when_it_has_too_many_companions_no_more() -> None:
+    anna, crowd, one, other = POOL[0], POOL[3], POOL[5], POOL[6]
+    pairs = [(anna, crowd), (crowd, one), (crowd, other), (one,), (other,)]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY + number, id=str(number))), identities)
+        for number, identities in enumerate(pairs)
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    run(log, 0, FEW)
+    assert len(log.store.facts()["person"]) == 3
+    asking = request([anna], at=MONDAY + DAY)
+    log.append(0, replace(asking, ingestion_time=asking.event_time))
+    run(log, 0, FEW)
+    assert log.erased == {asking.identity_hash}
+    assert len(log.store.facts()["person"]) == 1
+    assert_nothing_is_left(log)
+    assert_as_one_look_has_it(log, FEW)
+    receipts = log.store.written["erasure_receipts"]
+    assert [(row["rows_before"], row["rows_after"]) for row in receipts if row["store"] == "touchpoints"] == [
+        (1, 1),
+        (1, 0),
+    ]
+
+
+def test_what_comes_under_an_erased_identity_is_refused_and_never_written() -> None:
+    anna, ben = POOL[0], POOL[3]
+    log = KeyedLog(written_to_log([request([anna])], partitions=2))
+    run(log, 0)
+    log.append(0, named(applied(touchpoint("page.viewed", MONDAY + 1, id="hers")), [anna, ben]))
+    log.append(0, named(applied(touchpoint("page.viewed", MONDAY + 2, id="bens")), [ben]))
+    coordinator = log.coordinator()
+    asyncio.run(log.work(coordinator, random.Random(0)))
+    assert (coordinator.counts.refused, coordinator.counts.applied) == (1, 1)
+    assert [
+        block.columns[block.column_names.index("id")] for block in log.store.blocks if block.table == "touchpoints"
+    ] == [("bens",)]
+
+
+def test_whoever_named_somebody_while_they_were_erased_wakes_their_owner_afterwards() -> None:
+    anna, ben = POOL[0], POOL[3]
+    hers = identifier_of(anna)
+    log = KeyedLog(written_to_log([named(applied(touchpoint("page.viewed", MONDAY)), [ben, anna])], partitions=2))
+    erased = ErasedIdentifier(
+        tenant=TENANT, identifier=hers, identity=anna, requested_at=0, source="t", id="1", version=0
+    )
+
+    async def erase_between_take_and_flush() -> None:
+        coordinator = log.coordinator()
+        await coordinator.assign([0, 1])
+        await coordinator.take(log.batch(0, 0, 1))
+        log.store.take(erased_block([erased], token_prefix="t"))
+        await coordinator.flush()
+
+    asyncio.run(erase_between_take_and_flush())
+    assert Wake(TENANT, hers, is_first=False) in [entry for entries in log.partitions.values() for entry in entries]
+    run(log, 0)
+    assert_nothing_is_left(log)
