@@ -11,10 +11,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from processors.identity_limits import IdentityLimits, Person, class_of, namespace_of
-from schemas.identity import IdentityLink, LinkKind, identifier_of
+from processors.components import Component
+from processors.identity_limits import IdentityLimits
+from schemas.identity import IdentityLink, LinkKind, identifier_of, namespace_of
 from schemas.touchpoint import AppliedTouchpoint
-from schemas.vocabulary import IdentityClass
+from schemas.vocabulary import IdentityClass, class_of
 
 _KINDS: Final = {"identity.linked": LinkKind.LINKED, "identity.unlinked": LinkKind.UNLINKED}
 _AUTHORITATIVE: Final = frozenset({LinkKind.LINKED, LinkKind.ROTATED})
@@ -259,7 +260,7 @@ class _Growth:
                     self._separated.setdefault(end, {})[other] = pair.separated
         values = _values(pairs, placeholders)
         self._persons = {
-            identity: Person(identity, values.get(identity, identity), self._separated.get(identity, ()))
+            identity: Component(identity, values.get(identity, identity), self._separated.get(identity, ()))
             for identity in identities
         }
 
@@ -306,7 +307,7 @@ class _Growth:
                 return RefusalReason.PLACEHOLDER, f"{end} was seen with more than {self._limits.max_companions} others"
         return None
 
-    def _because_unlinked(self, one: Person, other: Person) -> _Refusal | None:
+    def _because_unlinked(self, one: Component, other: Component) -> _Refusal | None:
         few, many = sorted((one, other), key=lambda person: len(person.apart_from))
         found = [
             (min(of_many, of_few), max(of_many, of_few), order)
@@ -320,7 +321,7 @@ class _Growth:
         one_end, other_end, (_, source, id_) = min(found)
         return RefusalReason.UNLINKED, f"{one_end} and {other_end} were unlinked by {source}/{id_}"
 
-    def _because_full(self, one: Person, other: Person) -> _Refusal | None:
+    def _because_full(self, one: Component, other: Component) -> _Refusal | None:
         size = len(one.identities) + len(other.identities)
         most = self._limits.max_identities
         return (RefusalReason.CAP, f"{size} identities in one person, the limit is {most}") if size > most else None

@@ -30,10 +30,10 @@ class Membership(NamedTuple):
         Each step counts: of the placeholders before its home, that nobody is to be found under them; of its home,
         whose that is.
         """
-        return sum(self.epochs.get(identifier, 0) for identifier in way_home(touchpoint.identities, self.placeholders))
+        return sum(self.epochs.get(identifier, 0) for identifier in _way_home(touchpoint.identities, self.placeholders))
 
 
-def way_home(identities: Sequence[str], placeholders: Collection[str]) -> list[str]:
+def _way_home(identities: Sequence[str], placeholders: Collection[str]) -> list[str]:
     """Identifiers of a touchpoint that were asked for its home: up to it, or all when all are placeholders."""
     way: list[str] = []
     for identity in identities:

@@ -80,6 +80,11 @@ def identifier_of(identity: str) -> str:
     return identity.rpartition(":")[2]
 
 
+def namespace_of(identity: str) -> str:
+    """Namespace of `namespace:hash`."""
+    return identity.partition(":")[0]
+
+
 def encode_wakes(wakes: list[Wake]) -> bytes:
     """JSON bytes of wakes."""
     return msgspec.json.encode(wakes)

@@ -32,6 +32,18 @@ NAMESPACES: Final[dict[str, IdentityClass]] = {
     "cookie": IdentityClass.VOLATILE,
     "card_token": IdentityClass.VOLATILE,
 }
+_PLACES: Final = {namespace: place for place, namespace in enumerate(NAMESPACES)}
+
+
+def class_of(namespace: str) -> IdentityClass:
+    """Class of an identity namespace; an unknown one is volatile."""
+    return NAMESPACES.get(namespace, IdentityClass.VOLATILE)
+
+
+def place_of(namespace: str) -> int:
+    """Place among the identity namespaces, strongest first; unknown ones come after all others."""
+    return _PLACES.get(namespace, len(_PLACES))
+
 
 CHANNELS: Final = frozenset(
     "web app email phone ivr chat bot messenger social sms push letter store kiosk field form portal partner api"

@@ -40,7 +40,7 @@ async def load_persons(store: StorePort, standings: Iterable[Standing], horizon_
         if standing.person_key != key:
             if _has_left_traces(standing, facts):
                 epoch = epochs.get(key, 0) + 1
-                membership = Membership(frozenset(), frozenset(), _own_epoch(standing), epoch)
+                membership = Membership(frozenset(), frozenset(), {key: _own_epoch(standing)}, epoch)
                 persons[key] = Cold(standing.tenant, (), facts, membership, standing.person_key)
             continue
         found = [applied for member in _members(standing) for applied in touchpoints[member]]
@@ -81,16 +81,16 @@ def _members(standing: Standing) -> Iterable[str]:
     return (standing.identifier,) if standing.membership is None else standing.membership.members
 
 
-def _own_epoch(standing: Standing) -> dict[str, int]:
-    return {} if standing.row is None else {standing.identifier: standing.row.epoch}
+def _own_epoch(standing: Standing) -> int:
+    """How often the identifier has changed hands."""
+    return 0 if standing.row is None else standing.row.epoch
 
 
 def _has_left_traces(standing: Standing, facts: Mapping[FactKind, Mapping[str, int]]) -> bool:
     """Whether something is published of an identifier, but for the note of whom it was merged into."""
     persons = facts.get(FactKind.PERSON, {})
     others = any(ids for kind, ids in facts.items() if kind is not FactKind.PERSON)
-    own_epoch = 0 if standing.row is None else standing.row.epoch
-    return others or any(anchor_epoch_of(version) != own_epoch for version in persons.values())
+    return others or any(anchor_epoch_of(version) != _own_epoch(standing) for version in persons.values())
 
 
 def _epoch(
@@ -111,7 +111,7 @@ def _epoch(
     is_same = (
         version is not None
         and unpack_version(version)[0] == latest
-        and anchor_epoch_of(version) == _own_epoch(standing).get(key, 0)
+        and anchor_epoch_of(version) == _own_epoch(standing)
         and set(recorded.get(key, ())) == set(_members(standing))
     )
     return latest if is_same else latest + 1

@@ -11,12 +11,11 @@ from typing import Final
 import msgspec
 import structlog
 
-from processors.identity_limits import class_of, namespace_of
 from schemas.alerts import AlertIntent
 from schemas.erasure import ErasedIdentifier, ErasureReceipt
-from schemas.identity import Wake, identifier_of
+from schemas.identity import Wake, identifier_of, namespace_of
 from schemas.touchpoint import AppliedTouchpoint, TouchpointKey
-from schemas.vocabulary import IdentityClass
+from schemas.vocabulary import IdentityClass, class_of
 from sinks.clickhouse.rows import erased_block, receipt_block
 from streams.identities import Identities
 from streams.intents import retracted

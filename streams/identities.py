@@ -197,29 +197,24 @@ class Identities:
 
     async def look_up(self, tenants: Mapping[str, str]) -> list[Standing]:
         """Learn how identifiers stand as their owners last decided; `tenants` by identifier."""
-        links = await self._walk(tenants)
-        rows = await self._rows(links)
-        resolutions = self._resolve(links)
-        standings = []
-        for identifier, tenant in tenants.items():
-            self._remember(identifier, rows.get(identifier), links[identifier])
-            standings.append(_standing(identifier, tenant, _World(links, rows, resolutions)))
-        return standings
+        world = await self._explore(tenants)
+        for identifier in tenants:
+            self._remember(identifier, world)
+        return [_standing(identifier, tenant, world) for identifier, tenant in tenants.items()]
 
     async def decide(self, wakes: Collection[Wake]) -> Decision:
         """Decide anew how the woken identifiers stand, whose owner this worker is."""
         tenants = {wake.identifier: wake.tenant for wake in wakes}
         first = {wake.identifier for wake in wakes if wake.is_first}
-        links = await self._walk(tenants)
-        rows = await self._rows(links)
-        resolutions = self._resolve(links)
+        stored = await self._explore(tenants)
+        links, rows = stored.links, stored.rows
         successors: dict[Wake, None] = {}
         parted: dict[str, str] = {}
         decided: dict[str, PersonIdentifier] = {}
         for identifier, tenant in tenants.items():
             if not links[identifier] and identifier not in rows:
                 continue
-            row = _decide(identifier, tenant, links[identifier], rows.get(identifier), resolutions.get(tenant))
+            row = _decide(identifier, tenant, links[identifier], rows.get(identifier), stored.resolutions.get(tenant))
             decided[identifier] = row
             if row.person_key != identifier:
                 successors[Wake(tenant, row.person_key, is_first=False)] = None
@@ -228,10 +223,10 @@ class Identities:
             # What a placeholder parted comes together again when it has become somebody, its companions erased.
             if (row.is_placeholder and not is_told) or (was_placeholder and not row.is_placeholder):
                 parted[identifier] = tenant
-        world = _World(links, rows | decided, resolutions)
+        world = stored._replace(rows={**rows, **decided})
         standings = []
         for identifier, tenant in tenants.items():
-            self._remember(identifier, world.rows.get(identifier), links[identifier])
+            self._remember(identifier, world)
             is_news = world.rows.get(identifier) != rows.get(identifier)
             standings.append(_standing(identifier, tenant, world)._replace(is_news=is_news))
         return Decision(standings, list(successors), parted)
@@ -251,11 +246,11 @@ class Identities:
         found = await self._walk(starts)
         crowded = {identifier for identifier, own in found.items() if own and self._is_crowded(own[0].tenant, own)}
         rows = await self._rows_of(crowded)
-        tenants = {link.tenant for link in links}
-        only = tenants.pop() if len(tenants) == 1 else None
+        # One that is being erased may be reached although it has no links any more.
+        tenants = starts | {identifier_of(link.other): link.tenant for own in found.values() for link in own}
         return [
-            Wake(only or (own[0].tenant if own else starts[identifier]), identifier)
-            for identifier, own in found.items()
+            Wake(tenants[identifier], identifier)
+            for identifier in found
             # A placeholder that is known as one: nothing changes by one companion more.
             if identifier not in rows or not rows[identifier].is_placeholder
         ]
@@ -278,8 +273,13 @@ class Identities:
             wakes += [Wake(tenant, one, is_first=False) for one in await self._walk(concerned) if one != placeholder]
         return wakes
 
-    def _remember(self, identifier: str, row: PersonIdentifier | None, links: Iterable[IdentityLink]) -> None:
-        node = _Node(row, links)
+    async def _explore(self, starts: Collection[str]) -> _World:
+        links = await self._walk(starts)
+        return _World(links, await self._rows(links), self._resolve(links))
+
+    def _remember(self, identifier: str, world: _World) -> None:
+        row = world.rows.get(identifier)
+        node = _Node(row, world.links[identifier])
         if row is None and not node.seen:
             self._nodes.pop(identifier, None)
             return

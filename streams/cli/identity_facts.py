@@ -6,10 +6,9 @@ from typing import Any, Final
 import msgspec
 
 from processors.identities import RefusalReason
-from processors.identity_limits import namespace_of
-from schemas.identity import LinkKind, identifier_of
+from schemas.identity import LinkKind, identifier_of, namespace_of
 from schemas.json_form import iso_time
-from schemas.vocabulary import NAMESPACES
+from schemas.vocabulary import place_of
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.questions import ask
 from streams.timeline import NOT_YET, NobodyFound
@@ -23,7 +22,6 @@ WHY: Final[dict[RefusalReason, str]] = {
     RefusalReason.LIMIT: "the person would have too many identities of one namespace",
 }
 
-_STRENGTH: Final = {namespace: place for place, namespace in enumerate(NAMESPACES)}
 #: A placeholder has no end of them, and they are all alike.
 _MOST_STATEMENTS: Final = 5_000
 _SHOWN_CHARACTERS: Final = 8
@@ -181,4 +179,4 @@ def _refused(members: list[dict[str, Any]], outside: list[Statement]) -> list[Re
 
 
 def _strongest(one: Identity) -> tuple[int, str]:
-    return _STRENGTH.get(namespace_of(one.identity), len(_STRENGTH)), one.identity
+    return place_of(namespace_of(one.identity)), one.identity
