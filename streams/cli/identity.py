@@ -1,4 +1,4 @@
-"""`journeys identity`: whose an identity is and why, and saying that two are, or are not, the same human."""
+"""`journeys identity`: whose an identity is and why, and statements about people: link, unlink, refold."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 app = typer.Typer(
-    help="Whose an identity is and why; link two that are the same human, unlink two that are not.",
+    help="Whose an identity is and why; link two that are the same human, unlink two that are not; refold a story.",
     no_args_is_help=True,
 )
 Tenant = Annotated[str, typer.Option("--tenant", help="The company or brand.")]
@@ -47,6 +47,13 @@ _LINK_HELP = """Say that two identities are the same human.
 Limits on how many identities of one kind a person may have do not stop it; a placeholder, a pair that was unlinked, and
 the largest size of a person do. The last statement about a pair counts. Exit code 0: the broker has it; workers act on
 it within a few flushes.
+"""
+_REFOLD_HELP = """Have what came too late taken into a person's story.
+
+What arrives more than the history horizon (JOURNEYS_HISTORY_HORIZON_DAYS) after it happened is stored and not judged.
+This takes in all of it that has arrived for the person by now, under any of their identities; what comes too late after
+that waits for the next time. Journeys and frictions are published again. Exit code 0: the broker has the request;
+workers act on it within a few flushes.
 """
 
 
@@ -120,7 +127,7 @@ def unlink(
     """Say that two identities are not the same human."""
     with _friendly():
         settings = _settings(data_dir, kafka, None)
-        statement = _statement(_UNLINKED, (one, other), tenant, settings)
+        statement = _statement(_UNLINKED, {"A": one, "B": other}, tenant, settings)
     if not yes:
         typer.confirm(f"Keep {' and '.join(statement.identities)} apart?", abort=True, err=True)
     _send(settings, statement, as_json=as_json)
@@ -138,7 +145,26 @@ def link(
     """Say that two identities are the same human."""
     with _friendly():
         settings = _settings(data_dir, kafka, None)
-        statement = _statement(_LINKED, (one, other), tenant, settings)
+        statement = _statement(_LINKED, {"A": one, "B": other}, tenant, settings)
+    _send(settings, statement, as_json=as_json)
+
+
+@app.command("refold", help=_REFOLD_HELP)
+def refold(
+    identity: Annotated[
+        str, typer.Argument(metavar="IDENTITY", help="namespace:value as producers send it, e.g. customer_no:4711.")
+    ],
+    tenant: Tenant = "default",
+    data_dir: DataDir = None,
+    kafka: Kafka = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have what came too late taken into a person's story."""
+    from processors.history import REFOLD_REQUESTED
+
+    with _friendly():
+        settings = _settings(data_dir, kafka, None)
+        statement = _statement(REFOLD_REQUESTED, {"IDENTITY": identity}, tenant, settings)
     _send(settings, statement, as_json=as_json)
 
 
@@ -161,8 +187,11 @@ def _settings(data_dir: Any, kafka: str | None, clickhouse: str | None) -> "Sett
     return load_settings(data_dir, kafka=kafka, clickhouse=clickhouse)
 
 
-def _statement(kind: str, identities: tuple[str, str], tenant: str, settings: "Settings") -> "Touchpoint":
-    """The touchpoint that says so, now; its id tells no more of the two than their keyed hashes do."""
+def _statement(kind: str, arguments: dict[str, str], tenant: str, settings: "Settings") -> "Touchpoint":
+    """The touchpoint that says so, now; its id tells no more of the identities than their keyed hashes do.
+
+    `arguments` are the identities by the names that the command has for them.
+    """
     import hashlib
     import time
 
@@ -172,24 +201,24 @@ def _statement(kind: str, identities: tuple[str, str], tenant: str, settings: "S
 
     admission = settings.admission()
     blocked = admission.blocked | admission.blocked_by_tenant.get(tenant, frozenset())
-    for place, identity in zip("AB", identities, strict=True):
+    for place, identity in arguments.items():
         if not usable_identities((identity,), blocked):
             raise typer.BadParameter(
                 f"{identity!r} identifies nobody; expected namespace:value such as customer_no:4711", param_hint=place
             )
-    pair = usable_identities(identities, blocked)
-    if len(pair) == 1:
+    usable = usable_identities(arguments.values(), blocked)
+    if len(usable) < len(arguments):
         raise typer.BadParameter("the two are one and the same identity", param_hint="B")
     now_ms = time.time_ns() // 1_000_000
     secret = settings.keyring().keys[-1].secret
-    hashes = (hash_identity(secret, tenant, namespace, value) for namespace, value in pair)
+    hashes = (hash_identity(secret, tenant, namespace, value) for namespace, value in usable)
     return Touchpoint(
         id=hashlib.sha256("\x1f".join([kind, *hashes, str(now_ms)]).encode()).hexdigest()[:32],
         source=SOURCE,
         kind=kind,
         occurred_at=now_ms,
         sent_at=now_ms,
-        identities=tuple(f"{namespace}:{value}" for namespace, value in pair),
+        identities=tuple(f"{namespace}:{value}" for namespace, value in usable),
         tenant=tenant,
         actor="agent",
         direction="internal",
@@ -197,6 +226,7 @@ def _statement(kind: str, identities: tuple[str, str], tenant: str, settings: "S
 
 
 def _send(settings: "Settings", statement: "Touchpoint", *, as_json: bool) -> None:
+    from processors.history import REFOLD_REQUESTED
     from schemas.json_form import iso_time
     from schemas.outputs import touchpoint_ref
     from streams.cli.output import print_json
@@ -208,13 +238,17 @@ def _send(settings: "Settings", statement: "Touchpoint", *, as_json: bool) -> No
         told = {"kind": statement.kind, "touchpoint_key": touchpoint_ref(statement.key)}
         print_json(told | {"occurred_at": iso_time(statement.occurred_at)})
         return
-    one, other = statement.identities
+    one = statement.identities[0]
+    both = " and ".join(statement.identities)
     if statement.kind == _UNLINKED:
-        typer.echo(f"{one} and {other} will be two people, on whatever path they were joined.")
+        typer.echo(f"{both} will be two people, on whatever path they were joined.")
+    elif statement.kind == _LINKED:
+        typer.echo(f"{both} will be one person, unless one is a placeholder or the two sides were unlinked.")
     else:
-        typer.echo(f"{one} and {other} will be one person, unless one is a placeholder or the two sides were unlinked.")
+        typer.echo(f"What came too late for {one} so far will be part of the story.")
     typer.echo(f"said by {SOURCE}/{statement.id}; workers act on it within a few flushes, see:")
-    typer.echo(f"  journeys wait\n  journeys identity show {one}")
+    look = "timeline" if statement.kind == REFOLD_REQUESTED else "identity show"
+    typer.echo(f"  journeys wait\n  journeys {look} {one}")
 
 
 def _print_person(found: "PersonFacts") -> None:

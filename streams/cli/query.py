@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
+from sinks.clickhouse.tables import VIEWS
 from streams.cli.addressing import ClickHouse, DataDir
 
-HELP = """Ask ClickHouse a question in SQL; it can only read.
+HELP = f"""Ask ClickHouse a question in SQL; it can only read.
 
-Analysts use the views v_touchpoints, v_persons, v_sessions, v_journeys, v_frictions, v_effort_postings, v_dead_letters
-and v_alerts; DESCRIBE v_frictions says what each column means. In CSV, texts that a spreadsheet would run as a formula
-get a quote in front.
+Analysts use the views {", ".join(VIEWS[:-1])} and {VIEWS[-1]}; DESCRIBE v_frictions says what each column means. In
+CSV, texts that a spreadsheet would run as a formula get a quote in front.
 """
 
 

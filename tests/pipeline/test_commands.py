@@ -222,6 +222,11 @@ def test_every_column_of_every_view_says_what_it_means(stack: Stack) -> None:
     assert [column for column in columns if not column["comment"]] == []
 
 
+def test_query_says_which_views_there_are() -> None:
+    shown = one_line(CliRunner().invoke(app, ["query", "--help"]).stdout)
+    assert [view for view in VIEWS if view not in shown] == []
+
+
 # --- frictions
 
 

@@ -1,4 +1,4 @@
-"""A customer of three names becomes one person, is taken apart by a statement, and is joined again, on a real stack."""
+"""A customer of three names becomes one person, is taken apart, is joined again, and is told late, on a real stack."""
 
 import json
 import shutil
@@ -12,11 +12,12 @@ import pytest
 from schemas.json_form import iso_time
 from tests.support.deadline import wait_until
 from tests.support.running_stack import Stack, running_stack, without_versions
-from tests.support.touchpoints import HOUR, MINUTE, MONDAY
+from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY
 
 pytestmark = pytest.mark.stack
 
 COOKIE, MAIL, NUMBER = "cookie:c-1", "email:ada@example.org", "customer_no:4711"
+BEN, BENS_MAIL = "customer_no:6001", "email:ben@example.org"
 NOBODYS = "phone:+49 30 1234567"
 TODAY = time.time_ns() // 1_000_000
 FEW_COMPANIONS = {"JOURNEYS_IDENTITY__MAX_COMPANIONS": "3"}
@@ -145,6 +146,27 @@ def test_an_identity_of_too_many_joins_nobody_and_waits_for_review(stack: Stack)
         assert namespaces(show(stack, who)) == ["customer_no"]
     shown = stack.run("identity", "show", NOBODYS).stdout
     assert "placeholder: nobody's" in shown
+
+
+def test_what_came_too_late_is_stored_and_is_in_the_story_once_somebody_asks(stack: Stack) -> None:
+    late = [
+        event("late call", "contact.started", TODAY - 100 * DAY, BEN, channel="phone", backfill=False),
+        event("late mail", "contact.started", TODAY - 99 * DAY, BENS_MAIL, BEN, channel="email", backfill=False),
+    ]
+    stack.produce(b"".join(json.dumps(one).encode() + b"\n" for one in late))
+    counts = (
+        "SELECT countIf(id IN ('late call', 'late mail')) AS stored,"
+        " (SELECT count() FROM v_journeys WHERE opened_at > '2025-01-01') AS journeys FROM v_touchpoints"
+    )
+    for _ in range(3):
+        stack.wait()
+    assert stack.query(counts) == [{"stored": 2, "journeys": 0}]
+    assert stack.query("SELECT very_late_touchpoints AS late FROM v_producers WHERE source = 'shop'") == [{"late": 2}]
+
+    done = json.loads(stack.run("identity", "refold", BENS_MAIL, "--json").stdout)
+    assert done["kind"] == "history.refold_requested"
+    wait_until(lambda: stack.query(counts) == [{"stored": 2, "journeys": 1}])
+    assert told(stack, BEN) == ["default/shop/late call", "default/shop/late mail"]
 
 
 @pytest.mark.parametrize("words", [("show", NUMBER), ("review",)], ids=" ".join)

@@ -307,6 +307,21 @@ def test_it_is_said_what_will_happen_and_how_to_watch_it(folder: Path, kafka: Ka
 
 
 @pytest.mark.stack
+def test_refold_sends_a_request_of_now_and_says_how_to_watch_it(folder: Path, kafka: KafkaSettings) -> None:
+    since = time.time_ns() // 1_000_000
+    words = ("refold", " Email:Anna@Example.org", "--tenant", "acme", "--kafka", kafka.bootstrap)
+    told = json.loads(identity(folder, *words, "--json").stdout)
+    key, statement = sent(kafka, told["touchpoint_key"])
+    assert key == ANNAS_MAIL.encode()
+    assert told["kind"] == statement.kind == "history.refold_requested"
+    assert (statement.identities, statement.tenant, statement.source) == ((ANNAS_MAIL,), "acme", "journeys-cli")
+    assert since <= statement.occurred_at <= time.time_ns() // 1_000_000
+    lines = [line.strip() for line in identity(folder, *words).stdout.splitlines()]
+    assert lines[0] == f"What came too late for {ANNAS_MAIL} so far will be part of the story."
+    assert lines[2:] == ["journeys wait", f"journeys timeline {ANNAS_MAIL}"]
+
+
+@pytest.mark.stack
 def test_nothing_is_parted_without_a_yes(folder: Path, kafka: KafkaSettings) -> None:
     before = len(touchpoints_in(kafka))
     for answer in ("n\n", "\n", ""):
@@ -335,6 +350,14 @@ def test_what_cannot_be_linked_is_refused_before_anything_is_sent(
         done = identity(folder, command, one, other, "--kafka", "127.0.0.1:1")
         assert done.exit_code == 2
         assert message in one_line(done.stderr)
+
+
+def test_nobodys_story_is_not_refolded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNEYS_BLOCKED_IDENTITIES", '["4711"]')
+    for nobody in ("4711", ANNA):
+        done = identity(folder, "refold", nobody, "--kafka", "127.0.0.1:1")
+        assert done.exit_code == 2
+        assert f"Invalid value for IDENTITY: '{nobody}' identifies nobody" in one_line(done.stderr)
 
 
 class Recorder:
@@ -379,7 +402,7 @@ def test_limits_of_a_tenant_take_the_place_of_all_that_are_set_for_everybody(
     assert settings.limits_by_tenant() == {"acme": IdentityLimits(login=20)}
 
 
-@pytest.mark.parametrize("words", [("link", ANNA, ANNAS_MAIL), ("unlink", ANNA, ANNAS_MAIL, "--yes")])
+@pytest.mark.parametrize("words", [("link", ANNA, ANNAS_MAIL), ("unlink", ANNA, ANNAS_MAIL, "--yes"), ("refold", ANNA)])
 def test_without_a_key_no_statement_is_made(folder: Path, words: tuple[str, ...]) -> None:
     (folder / "pepper").unlink()
     done = identity(folder, *words)
