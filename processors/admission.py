@@ -10,6 +10,7 @@ import hmac
 import msgspec
 
 from processors.keyring import Keyring
+from processors.kinds import ERASE_REQUESTED
 from schemas.codec import EARLIEST_TIME, LATEST_TIME
 from schemas.identities import usable_identities
 from schemas.identity import identifier_of
@@ -112,7 +113,12 @@ def admit(
     key = keyring.current_at(append_time)
     if key is None:
         return Refusal("key_missing", "identities", "appended before the oldest key of the secret file began")
-    previous = keyring.previous_at(append_time)
+    if touchpoint.kind == ERASE_REQUESTED:
+        # Whoever asks has perhaps not been seen since a rotation, however long ago.
+        before = keyring.all_before(append_time)
+    else:
+        previous = keyring.previous_at(append_time)
+        before = () if previous is None else (previous,)
     identities = _hashed(key, touchpoint.tenant, usable)
     end = touchpoint.ended_at
     return AppliedTouchpoint(
@@ -126,7 +132,7 @@ def admit(
         origin_partition=position.partition,
         origin_offset=position.offset,
         schema_id=schema_id,
-        rotated=() if previous is None else _hashed(previous, touchpoint.tenant, usable),
+        rotated=tuple(name for secret in before for name in _hashed(secret, touchpoint.tenant, usable)),
     )
 
 

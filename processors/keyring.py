@@ -50,6 +50,10 @@ class Keyring:
             return None
         return self.keys[index - 1].secret
 
+    def all_before(self, append_time: int) -> tuple[bytes, ...]:
+        """All keys before the current one at the append time that the ring still holds, the latest first."""
+        return tuple(key.secret for key in reversed(self.keys[: max(0, self._index(append_time))]))
+
     def _index(self, append_time: int) -> int:
         return bisect_right(self.keys, append_time, key=_since) - 1
 

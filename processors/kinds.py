@@ -48,10 +48,10 @@ _ROLES: Final[tuple[tuple[int, frozenset[str]], ...]] = (
     (CONSENT, frozenset({"consent.granted", "consent.denied", "consent.withdrawn"})),
 )
 
+#: Asks that the person be forgotten.
+ERASE_REQUESTED: Final = "subject.erase_requested"
 #: Statements about people, not things that happened to them: stored and obeyed, never part of a story.
-CONTROL_KINDS: Final = frozenset(
-    {"identity.linked", "identity.unlinked", "subject.erase_requested", "history.refold_requested"}
-)
+CONTROL_KINDS: Final = frozenset({"identity.linked", "identity.unlinked", ERASE_REQUESTED, "history.refold_requested"})
 _FAMILIES: Final[dict[str, str]] = {"portal": "web", "form": "web"}
 
 

@@ -111,8 +111,9 @@ class AppliedTouchpoint(msgspec.Struct, frozen=True, gc=False):
 
     `event_time` is `occurred_at` after the correction for a producer's clock (UTC milliseconds); `identity_hash` is
     the hash of the strongest identity and decides the owner; `ingestion_time` is the broker's append time. `rotated`
-    holds the same identities, in their order, hashed under the key before the current one while that still counts. It
-    says nothing about what happened and is not stored.
+    holds the same identities, in their order, hashed under the key before the current one while that still counts, and
+    in a request to be forgotten under all keys before, one after the other. It says nothing about what happened and is
+    not stored.
     """
 
     touchpoint: Touchpoint

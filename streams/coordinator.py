@@ -17,7 +17,7 @@ import structlog
 from processors.diff import FactKind, Retraction
 from processors.history import REFOLD_REQUESTED, is_too_late
 from processors.identities import both, links_of
-from processors.kinds import CONTROL_KINDS
+from processors.kinds import CONTROL_KINDS, ERASE_REQUESTED
 from processors.person import StepResult
 from processors.watermarks import Watermark
 from schemas.alerts import AlertIntent
@@ -41,7 +41,7 @@ from sinks.clickhouse.rows import (
     touchpoint_block,
 )
 from streams.cold_persons import load_persons
-from streams.erasures import ERASE_REQUESTED, Erasures
+from streams.erasures import Erasures
 from streams.identities import Identities, Standing
 from streams.intents import intents_for
 from streams.owner import Cold, Owner, PersonChanges

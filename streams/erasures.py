@@ -5,8 +5,7 @@ something that names identifiers looks into that table afterwards, and wakes the
 either the writer sees that somebody is erased, or the owner, woken later, sees what was written: nothing is left.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -22,8 +21,6 @@ from streams.intents import retracted
 from streams.store import StorePort, refuse_nothing
 
 _log = structlog.get_logger()
-
-ERASE_REQUESTED: Final = "subject.erase_requested"
 
 
 class Erasures:
@@ -43,13 +40,16 @@ class Erasures:
 
     def clear(self) -> None:
         """Forget what was asked for; it is read again by whoever comes next."""
+        for identifier in self._renamed:
+            # Perhaps not durable.
+            self._erased.pop(identifier, None)
         self._requests.clear()
         self._renamed.clear()
 
-    async def learn(self, identifiers: Iterable[str]) -> list[ErasedIdentifier]:
-        """Those of the identifiers that are erased, as the store has it now."""
+    async def learn(self, identifiers: Iterable[str], *, anew: bool = False) -> list[ErasedIdentifier]:
+        """Those of the identifiers that are erased; `anew` also finds out whether somebody has asked again since."""
         asked = set(identifiers)
-        unknown = asked - self._erased.keys()
+        unknown = asked if anew else asked - self._erased.keys()
         if unknown:
             self._erased |= await self._store.read(lambda reader: reader.load_erased(unknown))
         return [self._erased[identifier] for identifier in sorted(asked & self._erased.keys())]
@@ -102,21 +102,38 @@ class Erasures:
             erased |= await self._erased_by(request)
         if not erased:
             return []
-        block = erased_block(erased.values(), token_prefix=token_prefix)
+        # Once they are noted any owner may delete rows that name others of them too.
+        await self._count(list(erased.values()), token_prefix)
+        # Those who are named come last: who finds them noted knows that all others are.
+        named = {identifier_of(name) for request in self._requests.values() for name in _subjects(request)}
+        last = sorted(erased.values(), key=lambda one: one.identifier in named)
+        block = erased_block(last, token_prefix=token_prefix)
         refuse_nothing(block.table, await self._store.insert(block))
         # Somebody may have asked again, later: that request counts.
-        for identifier in erased:
-            self._erased.pop(identifier, None)
-        await self.learn(erased)
-        # Of a request that was interrupted some links may be gone; but only after all of it was noted.
+        await self.learn(erased, anew=True)
+        # Of a request that was interrupted all others were noted then.
         keys = list(self._requests)
         noted = await self._store.read(lambda reader: reader.load_erased_by(keys)) if keys else []
         _log.info("erasing", requests=len(self._requests), identifiers=len(erased))
         return sorted({Wake(one.tenant, one.identifier) for one in (*erased.values(), *noted)})
 
     async def _erased_by(self, request: AppliedTouchpoint) -> dict[str, ErasedIdentifier]:
+        """Everybody whom a request is about.
+
+        Who is erased already has no person any more: when some of their links are gone and others are not yet, those
+        that are left may lead to strangers.
+        """
         tenant, source, id_ = request.key
-        found = await self._identities.persons_of(tenant, _subjects(request.touchpoint.identities))
+        names = {identifier_of(name): name for name in _subjects(request)}
+        await self.learn(names)
+        found: dict[str, str] = {}
+        while fresh := {identifier: name for identifier, name in names.items() if identifier not in self}:
+            found = await self._identities.persons_of(tenant, fresh.values())
+            # Another request may have come in between, and owners may delete links since.
+            if not await self.learn(fresh, anew=True):
+                break
+            found = {}
+        found |= {identifier: name for identifier, name in names.items() if identifier in self}
         if not found:
             _log.error("nobody_to_erase", source=source, id=id_, reason="the identity is a placeholder")
         return {
@@ -143,49 +160,67 @@ class Erasures:
 
     async def erase(self, erased: Sequence[ErasedIdentifier], token_prefix: str) -> None:
         """Take everything of erased identifiers out of the tables, and note what that was."""
-        before = await self._store.erase(lambda eraser: eraser.count(erased))
-        await self._note(erased, before, token_prefix)
-        if any(any(rows.values()) for rows in before.values()):
+        if await self._count(erased, token_prefix):
             await self._store.erase(lambda eraser: eraser.delete(erased))
-            await self._note(erased, await self._store.erase(lambda eraser: eraser.count(erased)), token_prefix)
+            await self._count(erased, token_prefix)
 
-    async def _note(
-        self, erased: Sequence[ErasedIdentifier], rows: Mapping[str, Mapping[str, int]], token_prefix: str
-    ) -> None:
-        """Write receipts with these numbers of rows; what was found before an interruption stays known."""
-        keys = [one.identifier for one in erased]
-        stored = {
-            (*_request(receipt), receipt.identifier, receipt.store): receipt
-            for receipt in await self._store.read(lambda reader: reader.load_receipts(keys))
-        }
+    async def _count(self, erased: Sequence[ErasedIdentifier], token_prefix: str) -> bool:
+        """Write receipts that say how many rows there are; returns whether there are any.
+
+        What was found before an interruption stays known, and receipts of earlier requests do not stay half done.
+        """
+        rows = await self._store.erase(lambda eraser: eraser.count(erased))
+        requests = {one.identifier: _request(one) for one in erased}
+        stored = await self._store.read(lambda reader: reader.load_receipts(requests))
+        known = {(_request(receipt), receipt.identifier, receipt.store) for receipt in stored}
+        fresh = [
+            ErasureReceipt(
+                tenant=one.tenant,
+                source=one.source,
+                id=one.id,
+                requested_at=one.requested_at,
+                identifier=one.identifier,
+                store=store,
+                rows_before=0,
+                rows_after=0,
+                recorded_at=0,
+                version=0,
+            )
+            for one in erased
+            for store in rows[one.identifier]
+            if (_request(one), one.identifier, store) not in known
+        ]
         receipts = []
-        for one in erased:
-            for store, number in rows[one.identifier].items():
-                known = stored.get((*_request(one), one.identifier, store))
-                most = number if known is None else max(known.rows_before, number)
-                if known is not None and (known.rows_before, known.rows_after) == (most, number):
-                    continue
-                receipt = ErasureReceipt(
-                    tenant=one.tenant,
-                    source=one.source,
-                    id=one.id,
-                    requested_at=one.requested_at,
-                    identifier=one.identifier,
-                    store=store,
-                    rows_before=most,
-                    rows_after=number,
+        for receipt in (*stored, *fresh):
+            after = rows[receipt.identifier][receipt.store]
+            if _request(receipt) != requests[receipt.identifier]:
+                after = min(receipt.rows_after, after)
+            before = max(receipt.rows_before, after)
+            if receipt.version and (before, after) == (receipt.rows_before, receipt.rows_after):
+                continue
+            receipts.append(
+                msgspec.structs.replace(
+                    receipt,
+                    rows_before=before,
+                    rows_after=after,
                     recorded_at=self._wall_clock_ms(),
-                    version=1 if known is None else known.version + 1,
+                    version=receipt.version + 1,
                 )
-                receipts.append(receipt)
+            )
         block = receipt_block(receipts, token_prefix=token_prefix)
         refuse_nothing(block.table, await self._store.insert(block))
+        return any(any(numbers.values()) for numbers in rows.values())
 
 
-def _subjects(identities: Sequence[str]) -> tuple[str, ...]:
-    """Identities of a request that are the person's own; one that several people share only when there is no other."""
-    own = [identity for identity in identities if class_of(namespace_of(identity)) is not IdentityClass.SHARED]
-    return tuple(own or identities[:1])
+def _subjects(request: AppliedTouchpoint) -> Sequence[str]:
+    """Names under which the person may be known; one that several people share only when there is no other.
+
+    All that a request names, under all keys of the hash, those of the current one first.
+    """
+    identities = request.touchpoint.identities
+    names = (*identities, *request.rotated)
+    own = [name for name in names if class_of(namespace_of(name)) is not IdentityClass.SHARED]
+    return own or names[:: len(identities)]
 
 
 def _request(of: ErasedIdentifier | ErasureReceipt) -> TouchpointKey:

@@ -24,10 +24,10 @@ def command(
     import time
     import uuid
 
+    from processors.kinds import ERASE_REQUESTED
     from schemas.identities import usable_identities
     from schemas.touchpoint import Touchpoint
     from streams.cli.sending import fail
-    from streams.erasures import ERASE_REQUESTED
     from streams.producing.producer import BrokerUnavailable, DeliveryFailed, TouchpointProducer
     from streams.settings import SettingsError, load_settings
 

@@ -27,6 +27,17 @@ def test_a_key_holds_from_its_moment_on_and_the_one_before_it_counts_while_the_w
     assert (RING.current_at(at), RING.previous_at(at)) == (current, previous)
 
 
+@pytest.mark.parametrize(
+    ("at", "before"), [(999, ()), (1_000, (b"first",)), (1_030, (b"second", b"first")), (9_999, (b"second", b"first"))]
+)
+def test_keys_before_the_current_one_are_known_however_long_ago(at: int, before: tuple[bytes, ...]) -> None:
+    assert RING.all_before(at) == before
+
+
+def test_there_is_no_key_before_the_oldest_began() -> None:
+    assert Keyring((Key(b"second", 1_000), Key(b"third", 2_000))).all_before(999) == ()
+
+
 def test_a_key_that_was_removed_is_not_replaced_by_another() -> None:
     ring = Keyring((Key(b"second", 1_000), Key(b"third", 2_000)))
     assert (ring.current_at(999), ring.previous_at(999)) == (None, None)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from processors.admission import AdmissionSettings
 from processors.keyring import Key, Keyring
+from processors.kinds import ERASE_REQUESTED
 from processors.person import PersonState, StepResult, step
 from schemas.codec import encode
 from schemas.log import DeadLetter, Position
@@ -27,22 +28,22 @@ NEW = Key(b"the key after the first rotation", MONDAY)
 NEWEST = Key(b"the key after the second rotation", MONDAY + 200 * DAY)
 
 
-def a_touchpoint(number: int, at: int) -> bytes:
+def a_touchpoint(number: int, at: int, kind: str = "page.viewed") -> bytes:
     return encode(
         Touchpoint(
             id=f"{number}",
             source="shop",
-            kind="page.viewed",
+            kind=kind,
             occurred_at=at,
             identities=("customer_no:4711", "cookie:abc"),
         )
     )
 
 
-def raw_log(appended: Iterable[int]) -> list[Any]:
+def raw_log(appended: Iterable[int], kind: str = "page.viewed") -> list[Any]:
     """Records of the raw topic by when the log took them."""
     return [
-        a_record(a_touchpoint(number, at), offset=number, topic="touchpoints", timestamp=at)
+        a_record(a_touchpoint(number, at, kind), offset=number, topic="touchpoints", timestamp=at)
         for number, at in enumerate(appended)
     ]
 
@@ -122,6 +123,18 @@ def test_a_record_of_a_removed_key_is_a_dead_letter_until_the_key_is_back() -> N
     assert isinstance(read(replayed, NEW), DeadLetter)
     back, never_gone = admitted(replayed, OLD, NEW), admitted(record, OLD, NEW)
     assert msgspec.structs.replace(back, origin_offset=0) == never_gone
+
+
+def test_a_request_to_be_forgotten_is_for_the_names_under_all_keys_and_others_for_those_under_the_last_two() -> None:
+    at = NEWEST.since + 300 * DAY
+    known = {key: admitted(raw_log([key.since])[0], OLD, NEW, NEWEST).touchpoint.identities for key in (NEW, NEWEST)}
+    known[OLD] = admitted(raw_log([MONDAY - 1])[0], OLD, NEW, NEWEST).touchpoint.identities
+    (record,) = raw_log([at], ERASE_REQUESTED)
+    request = admitted(record, OLD, NEW, NEWEST)
+    assert request.touchpoint.identities == known[NEWEST]
+    assert request.rotated == known[NEW] + known[OLD]
+    assert admitted(raw_log([at])[0], OLD, NEW, NEWEST).rotated == ()
+    assert admitted(raw_log([NEWEST.since])[0], OLD, NEW, NEWEST).rotated == known[NEW]
 
 
 def test_a_touchpoint_that_comes_without_its_names_under_the_old_key_is_no_other_copy() -> None:

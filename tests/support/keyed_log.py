@@ -13,7 +13,7 @@ import msgspec
 from processors.friction.catalogue import default_rules
 from processors.identities import home, links_of, resolve
 from processors.identity_limits import IdentityLimits
-from processors.kinds import CONTROL_KINDS
+from processors.kinds import CONTROL_KINDS, ERASE_REQUESTED
 from processors.membership import Membership
 from processors.person import judge, restore
 from processors.settings import CoreSettings
@@ -33,7 +33,6 @@ from sinks.clickhouse.rows import (
     session_block,
 )
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News
-from streams.erasures import ERASE_REQUESTED
 from streams.identities import Identities
 from streams.intake import owner_partition
 from streams.owner import Owner
