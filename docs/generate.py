@@ -15,6 +15,7 @@ from schemas.codec import schema_text
 from schemas.log import REASONS
 from schemas.touchpoint import TIME_FIELDS
 from schemas.vocabulary import CONTACT_KINDS, KINDS, NAMESPACES
+from sinks.clickhouse.error_codes import ERROR_GROUPS, Meaning
 from streams.settings import Settings
 
 DOCS = Path(__file__).parent
@@ -81,6 +82,26 @@ def dead_letter_reasons() -> str:
     return markdown_table(("reason", "meaning, and what to do"), [(f"`{key}`", text) for key, text in REASONS.items()])
 
 
+def clickhouse_errors() -> str:
+    """What a worker does about ClickHouse's error codes, and what people can do."""
+    does = {
+        Meaning.RETRY: "tries again until it passes",
+        Meaning.REFUSE: "leaves the row out, as a dead letter",
+        Meaning.STOP: "stops",
+    }
+    rows = [
+        (
+            group.wrong,
+            does[group.meaning],
+            group.advice,
+            ", ".join(f"{code} {name}" for code, name in group.codes.items()),
+        )
+        for group in ERROR_GROUPS
+    ]
+    rows.append(("anything else", "tries again 8 times, then stops", "read the message of the server", "all others"))
+    return markdown_table(("ClickHouse says", "the worker", "what to do", "codes"), rows)
+
+
 def settings() -> str:
     """Every setting with its environment variable and default."""
     return markdown_table(("variable", "default", "meaning"), list(_settings_rows(Settings, "JOURNEYS_")))
@@ -106,6 +127,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "contract-kinds": contract_kinds,
     "identity-namespaces": identity_namespaces,
     "dead-letter-reasons": dead_letter_reasons,
+    "clickhouse-errors": clickhouse_errors,
     "settings": settings,
 }
 
