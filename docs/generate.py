@@ -17,6 +17,7 @@ from schemas.touchpoint import TIME_FIELDS
 from schemas.vocabulary import CONTACT_KINDS, KINDS, NAMESPACES
 from sinks.clickhouse.error_codes import ERROR_GROUPS, Meaning
 from streams.settings import Settings
+from streams.store import MOST_UNKNOWN
 
 DOCS = Path(__file__).parent
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
@@ -86,7 +87,7 @@ def clickhouse_errors() -> str:
     """What a worker does about ClickHouse's error codes, and what people can do."""
     does = {
         Meaning.RETRY: "tries again until it passes",
-        Meaning.REFUSE: "leaves the row out, as a dead letter",
+        Meaning.REFUSE: "makes the touchpoint a dead letter; stops where the row is one that it derived",
         Meaning.STOP: "stops",
     }
     rows = [
@@ -98,7 +99,9 @@ def clickhouse_errors() -> str:
         )
         for group in ERROR_GROUPS
     ]
-    rows.append(("anything else", "tries again 8 times, then stops", "read the message of the server", "all others"))
+    rows.append(
+        ("anything else", f"tries {MOST_UNKNOWN} times, then stops", "read the message of the server", "all others")
+    )
     return markdown_table(("ClickHouse says", "the worker", "what to do", "codes"), rows)
 
 

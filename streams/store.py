@@ -19,7 +19,7 @@ from streams.settings import ClickHouseSettings, Settings, read_stack
 _T = TypeVar("_T")
 _CLOSE_WITHIN_S: Final = 2.0
 #: Answers in a row that nobody knows the meaning of: with the pauses between them, half a minute.
-_MOST_UNKNOWN: Final = 8
+MOST_UNKNOWN: Final = 8
 #: User of the local engine that can only read, and reaches neither files nor other hosts.
 _LOCAL_READER: Final = "reader"
 
@@ -130,7 +130,7 @@ class Store:
                 except StoreUnavailable as error:
                     self._has_tables = False
                     unknown = unknown + 1 if isinstance(error, AnswerUnknown) else 0
-                    if unknown == _MOST_UNKNOWN:
+                    if unknown == MOST_UNKNOWN:
                         raise SchemaMismatch(
                             f"{error}. It said so {unknown} times in a row, and nothing tells that this will pass: mend"
                             " what it names, then start the worker again; what was not committed is read again"

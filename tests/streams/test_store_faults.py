@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from schemas.erasure import ErasedIdentifier
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
-from sinks.clickhouse.errors import SchemaMismatch
+from sinks.clickhouse.errors import AnswerUnknown, SchemaMismatch
 from sinks.clickhouse.migrator import migrate
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.records import Deadline
@@ -54,6 +54,7 @@ class Server(NamedTuple):
 
     process: subprocess.Popen[str]
     direct: ClickHouseAddress
+    http: int
     proxy: FaultyProxy
 
     def proxied(self, **fields: Any) -> ClickHouseAddress:
@@ -79,7 +80,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with stopped(process), faulty_proxy(ports.native) as proxy:
         direct = ClickHouseAddress(port=ports.native)
         migrate(direct)
-        yield Server(process, direct, proxy)
+        yield Server(process, direct, ports.http, proxy)
 
 
 @pytest.fixture
@@ -309,6 +310,11 @@ def test_a_user_who_may_only_read_is_not_waited_for(server: Server) -> None:
         SchemaMismatch, match=r"writing sessions .* use one that may write \(JOURNEYS_CLICKHOUSE__USER\)"
     ):
         inserted(server.proxied(user="reader"), BLOCKS["sessions"]("reading"))
+
+
+def test_a_port_that_speaks_something_else_is_not_waited_out(server: Server) -> None:
+    with pytest.raises(AnswerUnknown, match=r"reading the schema .* Unexpected packet from server .* expected Hello"):
+        Reader(ClickHouseAddress(port=server.http)).require_tables()
 
 
 def test_a_database_that_is_missing_is_not_waited_for(server: Server) -> None:
