@@ -9,8 +9,8 @@ from streams.cli.output import friendly_errors
     ("error", "says"),
     [
         (
-            StoreUnavailable("asking h:9000: refused"),
-            "error: asking h:9000: refused; is the stack up (journeys up), or is another address meant (--clickhouse)?\n",
+            StoreUnavailable("h:9000: refused"),
+            "error: h:9000: refused; is the stack up (journeys up), or is another address meant (--clickhouse)?\n",
         ),
         # It is there, and said no.
         (AnswerUnknown("asking h:9000/journeys: code 36: odd"), "error: asking h:9000/journeys: code 36: odd\n"),
