@@ -15,7 +15,9 @@ from schemas.codec import schema_text
 from schemas.log import REASONS
 from schemas.touchpoint import TIME_FIELDS
 from schemas.vocabulary import CONTACT_KINDS, KINDS, NAMESPACES
+from sinks.clickhouse.error_codes import ERROR_GROUPS, Meaning
 from streams.settings import Settings
+from streams.store import MOST_UNKNOWN
 
 DOCS = Path(__file__).parent
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
@@ -81,6 +83,28 @@ def dead_letter_reasons() -> str:
     return markdown_table(("reason", "meaning, and what to do"), [(f"`{key}`", text) for key, text in REASONS.items()])
 
 
+def clickhouse_errors() -> str:
+    """What a worker does about ClickHouse's error codes, and what people can do."""
+    does = {
+        Meaning.RETRY: "tries again until it passes",
+        Meaning.REFUSE: "makes the touchpoint a dead letter; stops where the row is one that it derived",
+        Meaning.STOP: "stops",
+    }
+    rows = [
+        (
+            group.wrong,
+            does[group.meaning],
+            group.advice,
+            ", ".join(f"{code} {name}" for code, name in group.codes.items()),
+        )
+        for group in ERROR_GROUPS
+    ]
+    rows.append(
+        ("anything else", f"tries {MOST_UNKNOWN} times, then stops", "read the message of the server", "all others")
+    )
+    return markdown_table(("ClickHouse says", "the worker", "what to do", "codes"), rows)
+
+
 def settings() -> str:
     """Every setting with its environment variable and default."""
     return markdown_table(("variable", "default", "meaning"), list(_settings_rows(Settings, "JOURNEYS_")))
@@ -106,6 +130,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "contract-kinds": contract_kinds,
     "identity-namespaces": identity_namespaces,
     "dead-letter-reasons": dead_letter_reasons,
+    "clickhouse-errors": clickhouse_errors,
     "settings": settings,
 }
 

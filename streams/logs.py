@@ -4,10 +4,14 @@ import logging
 import sys
 
 import structlog
+from stamina.instrumentation import set_on_retry_hooks
+
+from streams.waiting import WaitLog
 
 
 def configure_logs(*, verbose: bool = False) -> None:
     """Set up structlog and send what libraries log through the same form."""
+    set_on_retry_hooks([WaitLog()])
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

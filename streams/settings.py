@@ -84,6 +84,9 @@ class ClickHouseSettings(BaseModel):
     user: str = "default"
     password: SecretStr = SecretStr("")
     secure: bool = False
+    answer_timeout_s: float = Field(
+        60.0, gt=0, description="How long ClickHouse may be silent before it counts as gone."
+    )
 
 
 class FlushSettings(BaseModel):

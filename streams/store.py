@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol, TypeVar
 
 import stamina
-import structlog
 
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.eraser import Eraser
-from sinks.clickhouse.errors import RowsRefused, StoreUnavailable
+from sinks.clickhouse.errors import AnswerUnknown, RowsRefused, SchemaMismatch, StoreUnavailable
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.rows import PreparedBlock
 from sinks.clickhouse.writer import RefusedRow, Writer
 from streams.settings import ClickHouseSettings, Settings, read_stack
 
 _T = TypeVar("_T")
-_log = structlog.get_logger()
 _CLOSE_WITHIN_S: Final = 2.0
+#: Answers in a row that nobody knows the meaning of: with the pauses between them, half a minute.
+MOST_UNKNOWN: Final = 8
 #: User of the local engine that can only read, and reaches neither files nor other hosts.
 _LOCAL_READER: Final = "reader"
 
@@ -33,6 +33,7 @@ def clickhouse_address(settings: ClickHouseSettings) -> ClickHouseAddress:
         user=settings.user,
         password=settings.password.get_secret_value(),
         secure=settings.secure,
+        answer_timeout_s=settings.answer_timeout_s,
     )
 
 
@@ -68,8 +69,9 @@ def reading_address(settings: Settings) -> ClickHouseAddress:
 class Store:
     """Reads and writes, waiting for a ClickHouse that is away for as long as it takes.
 
-    The same block is written again after a failure, with the same token; the waiting is the backpressure. A schema
-    that does not fit raises `SchemaMismatch`: a person has to act.
+    The same block is written again after a failure, with the same token; the waiting is the backpressure. Tables that
+    do not fit raise `SchemaMismatch`, before the first question and after every failure: what comes back may be another
+    server. So does a refusal that nobody knows the meaning of, when it comes again and again: a person has to act.
     """
 
     def __init__(self, address: ClickHouseAddress) -> None:
@@ -77,6 +79,7 @@ class Store:
         self._writer = Writer(address)
         self._reader = Reader(address)
         self._eraser = Eraser(address)
+        self._has_tables = False
 
     async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
         """Write a block; returns the rows that can never be written, all others are durable."""
@@ -114,14 +117,24 @@ class Store:
 
     async def _patiently(self, work: Callable[..., _T], *arguments: object) -> _T:
         loop = asyncio.get_running_loop()
+        unknown = 0
         async for attempt in stamina.retry_context(
             on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
         ):
             with attempt:
                 try:
+                    if not self._has_tables:
+                        await loop.run_in_executor(self._thread, self._reader.require_tables)
+                        self._has_tables = True
                     return await loop.run_in_executor(self._thread, work, *arguments)
                 except StoreUnavailable as error:
-                    _log.warning("clickhouse_unavailable", error=str(error), attempt=attempt.num)
+                    self._has_tables = False
+                    unknown = unknown + 1 if isinstance(error, AnswerUnknown) else 0
+                    if unknown == MOST_UNKNOWN:
+                        raise SchemaMismatch(
+                            f"{error}. It said so {unknown} times in a row, and nothing tells that this will pass: mend"
+                            " what it names, then start the worker again; what was not committed is read again"
+                        ) from error
                     raise
         raise AssertionError("endless")
 

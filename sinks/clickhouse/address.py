@@ -10,6 +10,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class ClickHouseAddress:
     """Native protocol address, database and user. The password never shows in a representation or a message.
 
+    A server that says nothing for `answer_timeout_s` seconds is given up.
+
     Raises:
         ValueError: the database is not a plain name (it becomes part of statements).
 
@@ -21,6 +23,7 @@ class ClickHouseAddress:
     user: str = "default"
     password: str = dataclasses.field(default="", repr=False)
     secure: bool = False
+    answer_timeout_s: float = 60.0
 
     def __post_init__(self) -> None:
         if not _IDENTIFIER.fullmatch(self.database):

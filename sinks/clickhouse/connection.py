@@ -1,15 +1,18 @@
 """Connections to ClickHouse, with the timeouts and settings that every query of ours needs."""
 
+import math
 import socket
+import threading
 from contextlib import suppress
+from typing import Any, Final
 
 from clickhouse_driver import Client
 
 from sinks.clickhouse.address import ClickHouseAddress
 
-CONNECT_TIMEOUT_S = 5
-#: A silent server is given up after this; an insert of one flush takes far less.
-ANSWER_TIMEOUT_S = 60
+CONNECT_TIMEOUT_S: Final = 5
+#: A whole answer may take so many times as long as silence; by default five minutes, where a flush takes seconds.
+_SILENCES: Final = 5
 
 _SETTINGS = {
     # Newer servers insert asynchronously by default; then an answer no longer means that rows are durable.
@@ -23,14 +26,41 @@ _SETTINGS = {
 }
 
 
-def connect(
-    address: ClickHouseAddress, *, database: str | None = None, answer_timeout_s: int = ANSWER_TIMEOUT_S
-) -> Client:
+class _PunctualClient(Client):  # type: ignore[misc]  # the driver has no types
+    """Gives up an answer that is not there after `whole_within_s` seconds, however often a byte of it comes."""
+
+    whole_within_s: float = math.inf
+
+    def execute(self, *arguments: Any, **named: Any) -> Any:
+        if self.whole_within_s == math.inf:
+            return super().execute(*arguments, **named)
+        is_late = threading.Event()
+
+        def give_up() -> None:
+            is_late.set()
+            interrupt(self)
+
+        timer = threading.Timer(self.whole_within_s, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            return super().execute(*arguments, **named)
+        except Exception as error:
+            if is_late.is_set():
+                raise TimeoutError(f"no whole answer within {self.whole_within_s:g} s") from error
+            raise
+        finally:
+            timer.cancel()
+
+
+def connect(address: ClickHouseAddress, *, database: str | None = None, whole_within_s: float | None = None) -> Client:
     """Client for one thread, in the address's database or another; it dials with its first query.
 
-    Queries raise the driver's errors; `sinks.clickhouse.errors` says what they mean.
+    An answer has to be whole within `whole_within_s` seconds, by default a multiple of the time that the server may be
+    silent; `math.inf` waits for as long as something comes. Queries raise the driver's errors;
+    `sinks.clickhouse.errors` says what they mean.
     """
-    return Client(
+    client = _PunctualClient(
         host=address.host,
         port=address.port,
         database=address.database if database is None else database,
@@ -39,10 +69,12 @@ def connect(
         secure=address.secure,
         client_name="customer-journeys",
         connect_timeout=CONNECT_TIMEOUT_S,
-        send_receive_timeout=answer_timeout_s,
+        send_receive_timeout=address.answer_timeout_s,
         tcp_keepalive=True,
         settings=_SETTINGS,
     )
+    client.whole_within_s = _SILENCES * address.answer_timeout_s if whole_within_s is None else whole_within_s
+    return client
 
 
 def interrupt(client: Client) -> None:

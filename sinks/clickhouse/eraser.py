@@ -59,7 +59,7 @@ class Eraser:
 
     def __init__(self, address: ClickHouseAddress) -> None:
         self._address = address
-        self._client = connect(address, answer_timeout_s=_MUTATION_TIMEOUT_S)
+        self._client = connect(address, whole_within_s=_MUTATION_TIMEOUT_S)
 
     def count(self, erased: Sequence[ErasedIdentifier]) -> dict[str, dict[str, int]]:
         """How many rows hold anything of each, by identifier and table; repeated and withdrawn rows count."""
@@ -137,7 +137,9 @@ class Eraser:
         found = self._execute(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", parameters, f"reading {table}")  # noqa: S608
         if found:
             sql = f"ALTER TABLE {table} {change} SETTINGS mutations_sync = 2"
-            self._execute(sql, parameters, f"erasing from {table}")
+            # The question has dialled; a server that does not even greet is given up much sooner than a mutation.
+            with self._client.connection.timeout_setter(_MUTATION_TIMEOUT_S):
+                self._execute(sql, parameters, f"erasing from {table}")
 
     def _execute(self, sql: str, parameters: dict[str, object], action: str) -> Sequence[tuple[Any, ...]]:
         try:

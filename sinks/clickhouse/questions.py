@@ -1,5 +1,6 @@
 """Questions of people: read-only queries, answered with names, types and rows."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ def ask(address: ClickHouseAddress, sql: str, parameters: Mapping[str, object] |
         StoreUnavailable: ClickHouse does not answer.
 
     """
-    client = connect(address)
+    client = connect(address, whole_within_s=math.inf)
     try:
         rows, described = client.execute(
             sql, dict(parameters) if parameters else None, with_column_types=True, settings={"readonly": 2}

@@ -13,6 +13,7 @@ from sinks.clickhouse.connection import connect, interrupt
 from sinks.clickhouse.errors import ANSWER_ERRORS, understood
 from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS
+from sinks.clickhouse.schema_check import require_tables
 from sinks.clickhouse.tables import (
     ALERTS,
     CHECKPOINTS,
@@ -87,6 +88,10 @@ class Reader:
     def __init__(self, address: ClickHouseAddress) -> None:
         self._address = address
         self._client = connect(address)
+
+    def require_tables(self) -> None:
+        """Raise `SchemaMismatch` unless the tables are those of this version."""
+        require_tables(self._client, self._address)
 
     def load_touchpoints(self, identity_hashes: Iterable[str]) -> dict[str, list[AppliedTouchpoint]]:
         """Touchpoints by the identity that owns them, each once, in the order in which they happened.

@@ -1,9 +1,27 @@
 """Holds the schema of a running ClickHouse against the one that the code expects."""
 
+from clickhouse_driver import Client
+
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
-from sinks.clickhouse.errors import ANSWER_ERRORS, understood
+from sinks.clickhouse.errors import ANSWER_ERRORS, SchemaMismatch, understood
 from sinks.clickhouse.tables import TABLES, VIEWS
+
+
+def require_tables(client: Client, address: ClickHouseAddress) -> None:
+    """Stop unless every table has the columns of `tables.py`, with their types; a worker needs no views.
+
+    Raises:
+        StoreUnavailable: ClickHouse cannot answer now.
+        SchemaMismatch: something is missing, is of another type, or is not shown to this user.
+
+    """
+    differences = [text for text in _differences(client, address) if text.partition(":")[0] not in VIEWS]
+    if differences:
+        raise SchemaMismatch(
+            f"the tables at {address} are not those of this version: {'; '.join(differences)}. Apply the migrations"
+            " (journeys migrate), undo what was changed by hand, and see that the user may read and write every table"
+        )
 
 
 def schema_differences(address: ClickHouseAddress) -> list[str]:
@@ -18,14 +36,20 @@ def schema_differences(address: ClickHouseAddress) -> list[str]:
     """
     client = connect(address)
     try:
+        return _differences(client, address)
+    finally:
+        client.disconnect()
+
+
+def _differences(client: Client, address: ClickHouseAddress) -> list[str]:
+    try:
         found = client.execute(
             "SELECT table, name, type FROM system.columns WHERE database = %(database)s ORDER BY table, position",
             {"database": address.database},
         )
     except ANSWER_ERRORS as error:
-        raise understood(error, f"reading the schema of {address}") from error
-    finally:
         client.disconnect()
+        raise understood(error, f"reading the schema of {address}") from error
     live: dict[str, dict[str, str]] = {}
     for table, column, type_ in found:
         live.setdefault(table, {})[column] = type_

@@ -4,18 +4,10 @@ import msgspec
 
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect, interrupt
-from sinks.clickhouse.errors import (
-    ANSWER_ERRORS,
-    VALUE_ERRORS,
-    Meaning,
-    RowsRefused,
-    SchemaMismatch,
-    meaning,
-    reason,
-    understood,
-)
+from sinks.clickhouse.error_codes import Meaning
+from sinks.clickhouse.errors import ANSWER_ERRORS, VALUE_ERRORS, RowsRefused, meaning, reason, understood
 from sinks.clickhouse.rows import PreparedBlock
-from sinks.clickhouse.schema_check import schema_differences
+from sinks.clickhouse.schema_check import require_tables
 
 
 class RefusedRow(msgspec.Struct, frozen=True):
@@ -69,9 +61,10 @@ class Writer:
 
         Raises:
             StoreUnavailable: try again; what was written meanwhile does no harm.
-            SchemaMismatch: stop; also when every row was refused because the live schema differs from ours.
+            SchemaMismatch: stop; also when the live schema differs from ours: then no row is to blame.
 
         """
+        require_tables(self._client, self._address)
         refused: list[RefusedRow] = []
         open_ranges = [(0, block.rows)]
         while open_ranges:
@@ -84,8 +77,6 @@ class Writer:
                 else:
                     middle = (start + stop) // 2
                     open_ranges += [(middle, stop), (start, middle)]
-        if refused and len(refused) == block.rows:
-            self._stop_if_schema_differs(block.table)
         return tuple(refused)
 
     def interrupt(self) -> None:
@@ -95,8 +86,3 @@ class Writer:
     def close(self) -> None:
         """Close the connection; a later insert opens it again."""
         self._client.disconnect()
-
-    def _stop_if_schema_differs(self, table: str) -> None:
-        differences = [text for text in schema_differences(self._address) if text.startswith(f"{table}:")]
-        if differences:
-            raise SchemaMismatch(f"writing {table} to {self._address}: " + "; ".join(differences))

@@ -87,9 +87,9 @@ def _advice(error: Exception) -> str:
     """What to do about a server that does not answer."""
     from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
-    from sinks.clickhouse.errors import StoreUnavailable
+    from sinks.clickhouse.errors import AnswerUnknown, StoreUnavailable
 
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreUnavailable) and not isinstance(error, AnswerUnknown):
         return "; is the stack up (journeys up), or is another address meant (--clickhouse)?"
     if isinstance(error, KafkaConnectionError | KafkaTimeoutError):
         return "; is the stack up (journeys up), or is another address meant (--kafka)?"

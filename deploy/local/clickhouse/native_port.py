@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -170,12 +170,16 @@ class Session:
             rows = TemporaryFile(dir=self._engine.data_dir)  # noqa: SIM115  # closed below
         except OSError as error:
             raise _no_space(error) from error
-        with closing(rows):
+        try:
             self._wire.send_header(columns)
             row_count = self._keep_rows(rows)
             # Only now does the engine hear of it: of a client that is cut off before, nothing is stored.
             if row_count:
                 handle.insert(insert.target, insert.settings, rows)
+        finally:
+            # What the disk did not take is offered to it once more, and refused again.
+            with suppress(OSError):
+                rows.close()
 
     def _keep_rows(self, rows: IO[bytes]) -> int:
         """Write the blocks that come into a file and return how many rows they have."""

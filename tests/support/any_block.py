@@ -1,0 +1,125 @@
+"""A block for every table, told apart from all other blocks by a mark in its key."""
+
+from collections.abc import Callable
+
+from processors.identities import both
+from schemas.erasure import ErasedIdentifier, ErasureReceipt
+from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
+from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord
+from sinks.clickhouse.rows import (
+    PreparedBlock,
+    alert_block,
+    checkpoint_block,
+    dead_letter_block,
+    effort_posting_block,
+    erased_block,
+    friction_block,
+    identifier_block,
+    journey_block,
+    link_block,
+    person_block,
+    receipt_block,
+    session_block,
+    touchpoint_block,
+)
+from tests.support.facts import friction, journey, person, posting, session
+from tests.support.touchpoints import ANNA, MONDAY, TENANT, happened
+
+
+def _links(mark: str) -> PreparedBlock:
+    seen = IdentityLink(
+        tenant=mark,
+        identity=f"email:{ANNA}",
+        other="cookie:0b0b",
+        kind=LinkKind.SEEN,
+        event_time=MONDAY,
+        source="shop",
+        id=mark,
+        ingestion_time=MONDAY,
+    )
+    return link_block(both(seen), token_prefix="t")
+
+
+def _identifiers(mark: str) -> PreparedBlock:
+    one = PersonIdentifier(identifier=mark, tenant=TENANT, identity=f"email:{mark}", person_key=mark)
+    return identifier_block([one], token_prefix="t")
+
+
+def _erased(mark: str) -> PreparedBlock:
+    one = ErasedIdentifier(
+        tenant=TENANT, identifier=mark, identity=f"email:{mark}", requested_at=1, source="crm", id="1", version=1
+    )
+    return erased_block([one], token_prefix="t")
+
+
+def _receipts(mark: str) -> PreparedBlock:
+    one = ErasureReceipt(
+        tenant=mark,
+        source="crm",
+        id="1",
+        requested_at=MONDAY,
+        identifier=ANNA,
+        store="touchpoints",
+        rows_before=2,
+        rows_after=0,
+        recorded_at=MONDAY,
+        version=1,
+    )
+    return receipt_block([one], token_prefix="t")
+
+
+def _checkpoints(mark: str) -> PreparedBlock:
+    one = Checkpoint(
+        consumer_group=mark,
+        topic="touchpoints.keyed",
+        topic_incarnation="a",
+        partition=0,
+        next_offset=7,
+        watermark=MONDAY,
+        watermark_state="{}",
+        written_at=MONDAY,
+    )
+    return checkpoint_block([one], token_prefix="t")
+
+
+def _dead_letters(mark: str) -> PreparedBlock:
+    one = DeadLetterRecord(
+        topic=mark,
+        topic_incarnation="a",
+        partition=0,
+        offset=3,
+        appended_at=MONDAY,
+        stage="decode",
+        reason="bad_magic",
+        field=None,
+        detail="",
+        raw_bytes=3,
+        raw_sha256="ab",
+        key_hash="",
+        code_version="1",
+        recorded_at=MONDAY,
+    )
+    return dead_letter_block([one], token_prefix="t")
+
+
+def _alerts(mark: str) -> PreparedBlock:
+    one = AlertRecord(tenant=mark, friction_id="f1", channel="desk", state="delivered", recorded_at=MONDAY, version=1)
+    return alert_block([one], token_prefix="t")
+
+
+#: Table -> a block of it with this mark, which analysts or workers see as one row.
+BLOCKS: dict[str, Callable[[str], PreparedBlock]] = {
+    "touchpoints": lambda mark: touchpoint_block([happened("page.viewed", MONDAY, id=mark)], token_prefix="t"),
+    "persons": lambda mark: person_block([(person(person_key=mark), 1, 0)], token_prefix="t"),
+    "sessions": lambda mark: session_block([(session(session_id=mark), 1)], token_prefix="t"),
+    "journeys": lambda mark: journey_block([(journey(journey_id=mark), 1)], token_prefix="t"),
+    "frictions": lambda mark: friction_block([(friction(friction_id=mark), 1)], token_prefix="t"),
+    "effort_postings": lambda mark: effort_posting_block([(posting(posting_id=mark), 1)], token_prefix="t"),
+    "identity_links": _links,
+    "person_identifiers": _identifiers,
+    "erased_identifiers": _erased,
+    "erasure_receipts": _receipts,
+    "checkpoints": _checkpoints,
+    "dead_letters": _dead_letters,
+    "alerts": _alerts,
+}
