@@ -37,7 +37,8 @@ from streams.topics import create_topics
 Tell = Callable[[str], None]
 #: Which broker to run: Apache Kafka where it can, else the embedded one; or the one that is named.
 Broker = Literal["auto", "kafka", "embedded"]
-_START_WITHIN_S = 60.0
+#: Apache Kafka needs 5 s of two free cores; a busy machine may give it a tenth of that.
+_START_WITHIN_S = 120.0
 #: Enough to write to ClickHouse what a worker holds; the broker, which it would wait for, does not come back.
 _STOP_WITHOUT_BROKER_WITHIN_S = 4.0
 #: tansu lets a member into a group after half of the session timeout.
