@@ -76,6 +76,9 @@ def test_on_apache_kafka_a_killed_broker_is_brought_back_with_its_log_and_the_wo
     with running_stack(tmp_path, environment=with_apache_kafka()) as stack:
         status = stack.status()
         assert status["broker"] == "kafka"
+        # The broker takes no session of less than 6 s, and tansu's would be one.
+        worker = psutil.Process(stack.process("worker")["pid"])
+        assert worker.environ()["JOURNEYS_KAFKA__SESSION_TIMEOUT_S"] == "10.0"
         (broker, *others) = [psutil.Process(process["pid"]) for process in status["processes"]]
         assert {connection.laddr.ip for connection in broker.net_connections("inet")} == {"127.0.0.1"}
 
