@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 HELP = """Run the whole pipeline on generated customers and print what it found.
 
 Starts the local stack in a temporary folder on free ports, sends a month of a made-up company's touchpoints through
-Kafka, prints journeys and frictions from ClickHouse, holds them against what was planted, and stops everything.
+Kafka, prints journeys and frictions from ClickHouse, holds them against what was planted, and stops everything. The
+broker is the embedded one, which starts at once, whether Apache Kafka is installed or not.
 """
 _SEED = 7
 _WAIT_S = 120.0
@@ -88,7 +89,7 @@ def _running_stack(folder: Path, *, keep: bool) -> "Iterator[Settings]":
     _note("starting the local stack on free ports")
     is_kept = False
     try:
-        stack.up(Ports(0, 0, 0, 0))
+        stack.up(Ports(0, 0, 0, 0), broker="embedded")
         yield load_settings(folder)
         is_kept = keep
     finally:

@@ -15,6 +15,7 @@ from streams.cli import (
     generate,
     identity,
     import_,
+    kafka,
     migrate,
     produce,
     query,
@@ -45,6 +46,7 @@ app.command("status", help=stack.STATUS_HELP, rich_help_panel=_RUN)(stack.status
 app.command("worker", help=worker.HELP, rich_help_panel=_RUN)(worker.command)
 app.command("door", help=door.HELP, rich_help_panel=_RUN)(door.command)
 app.command("migrate", help=migrate.HELP, rich_help_panel=_RUN)(migrate.command)
+app.add_typer(kafka.app, name="kafka", rich_help_panel=_RUN)
 app.add_typer(topics.app, name="topics", rich_help_panel=_RUN)
 app.command("check-config", help=check_config.HELP, rich_help_panel=_RUN)(check_config.command)
 app.command("rotate-key", help=rotate_key.HELP, rich_help_panel=_RUN)(rotate_key.command)

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,21 @@ UP_HELP = """Start the local stack on loopback: broker, ClickHouse, worker, aler
 Stays in the foreground until Ctrl-C, which stops everything; --detach leaves it running. On a folder whose stack is
 running it says so; when a part of it died, that part is started. With --kafka or --clickhouse servers that are there
 already are used instead of our own. Exit code 4: a port is taken.
+
+The broker is Apache Kafka where `journeys kafka install` has fetched it and Java 17 is there: its log stays in the data
+folder. Else it is the embedded one, tansu, whose log is in memory and is gone after `journeys down`.
 """
-DOWN_HELP = "Stop the local stack of a data folder; its data stays, except the broker's log."
+DOWN_HELP = "Stop the local stack of a data folder; its data stays, except the log of the embedded broker."
 STATUS_HELP = "Say what runs. Exit code 0: everything; 1: nothing, or a part is missing."
+
+
+class Broker(StrEnum):
+    """Which broker to run."""
+
+    AUTO = "auto"
+    KAFKA = "kafka"
+    EMBEDDED = "embedded"
+
 
 _PORT_TAKEN = 4
 _LOOK_EVERY_S = 0.3
@@ -26,6 +39,10 @@ def up(
     data_dir: DataDir = None,
     kafka: Kafka = None,
     clickhouse: ClickHouse = None,
+    broker: Annotated[
+        Broker,
+        typer.Option(help="Broker to start: Apache Kafka, the embedded one, or auto, Apache Kafka where it is there."),
+    ] = Broker.AUTO,
     detach: Annotated[bool, typer.Option("--detach", help="Return when everything is ready.")] = False,
     kafka_port: Annotated[int, typer.Option(help="Port of the broker; 0 takes a free one.", min=0, max=65535)] = 9092,
     clickhouse_port: Annotated[
@@ -45,6 +62,7 @@ def up(
     from sinks.clickhouse.migrator import MigrationError
     from streams.cli.output import friendly_errors
     from streams.settings import SettingsError, chosen_data_dir
+    from streams.stack.apache_kafka import KafkaUnavailable
     from streams.stack.local import LocalStack, Ports, StackError
     from streams.stack.local_files import LocalFilesMissing
     from streams.stack.ports import PortTaken
@@ -55,9 +73,17 @@ def up(
         signal.signal(number, signal.default_int_handler)
     stack = LocalStack(chosen_data_dir(data_dir), typer.echo)
     ports = Ports(kafka_port, clickhouse_port, clickhouse_http_port, door_port)
-    known = (StackError, SettingsError, LocalFilesMissing, TopicMismatch, MigrationError, StoreUnavailable)
+    known = (
+        StackError,
+        KafkaUnavailable,
+        SettingsError,
+        LocalFilesMissing,
+        TopicMismatch,
+        MigrationError,
+        StoreUnavailable,
+    )
     with friendly_errors(PortTaken, code=_PORT_TAKEN), friendly_errors(*known, SchemaMismatch, KafkaError):
-        _, is_new = stack.up(ports, kafka=kafka, clickhouse=clickhouse)
+        _, is_new = stack.up(ports, broker=broker.value, kafka=kafka, clickhouse=clickhouse)
     if not is_new:
         typer.echo(f"the stack in {stack.data_dir} is already running:")
         _print_status(stack.data_dir)
@@ -138,8 +164,11 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 def _print_status(folder: Path) -> None:
     from streams.cli.output import print_table
+    from streams.stack.local import BROKERS
     from streams.stack.local import status as stack_status
 
-    processes = stack_status(folder)["processes"]
+    found = stack_status(folder)
+    processes = found["processes"]
     rows = [[process["name"], process["state"], process["pid"], process["address"]] for process in processes]
     print_table(["name", "state", "pid", "address"], rows)
+    typer.echo(f"broker at {found['kafka']}: {BROKERS[found['broker']]}")

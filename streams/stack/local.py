@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,7 @@ from streams.settings import (
     read_stack,
     settings_without_stack,
 )
+from streams.stack.apache_kafka import KafkaUnavailable, find_kafka
 from streams.stack.local_files import deploy_root
 from streams.stack.ports import LOOPBACK, WantedPort, claim_ports, is_listening
 from streams.stack.processes import (
@@ -34,7 +35,10 @@ from streams.store import clickhouse_address
 from streams.topics import create_topics
 
 Tell = Callable[[str], None]
-_START_WITHIN_S = 60.0
+#: Which broker to run: Apache Kafka where it can, else the embedded one; or the one that is named.
+Broker = Literal["auto", "kafka", "embedded"]
+#: Apache Kafka needs 5 s of two free cores; a busy machine may give it a tenth of that.
+_START_WITHIN_S = 120.0
 #: Enough to write to ClickHouse what a worker holds; the broker, which it would wait for, does not come back.
 _STOP_WITHOUT_BROKER_WITHIN_S = 4.0
 #: tansu lets a member into a group after half of the session timeout.
@@ -45,6 +49,12 @@ _SERVERS = ("broker", "clickhouse")
 _CLIENTS = ("worker", "alerts", "door")
 PHASES = (_SERVERS, _CLIENTS)
 ORDER = _SERVERS + _CLIENTS
+#: What each broker means for those who use it.
+BROKERS: Final = {
+    "external": "not ours: up and down leave it alone",
+    "kafka": "Apache Kafka: its log outlives `journeys down`",
+    "tansu": "tansu: its log lives in memory and is gone after `journeys down`",
+}
 #: Processes that tell by a file that they are ready.
 _WORKERS = {"worker": "intake,journeys", "alerts": "alerts"}
 
@@ -69,7 +79,7 @@ class StackState(msgspec.Struct, kw_only=True):
     clickhouse: str
     clickhouse_http: str | None
     door: str
-    broker: str
+    broker: Literal["external", "kafka", "tansu"]
     session_timeout_s: float
     processes: list[ManagedProcess]
 
@@ -140,27 +150,34 @@ class LocalStack:
     def __init__(self, data_dir: Path, tell: Tell) -> None:
         self.data_dir = data_dir.resolve()
         self._tell = tell
+        self._kafka_folder = self.data_dir / "kafka"
+        self._why_embedded = ""
 
-    def up(self, ports: Ports, *, kafka: str | None = None, clickhouse: str | None = None) -> tuple[StackState, bool]:
+    def up(
+        self, ports: Ports, *, broker: Broker = "auto", kafka: str | None = None, clickhouse: str | None = None
+    ) -> tuple[StackState, bool]:
         """Start what does not run; the state, and whether anything had to be started.
 
-        `kafka` and `clickhouse` name servers to use instead of starting our own.
+        `kafka` and `clickhouse` name servers to use instead of starting our own; `broker` says which one to start.
 
         Raises:
             StackError: something does not come up, or the stack runs with other servers.
+            KafkaUnavailable: Apache Kafka is asked for, or holds the log already, and cannot run.
             PortTaken: a port is in use.
             SettingsError: a setting is wrong.
 
         """
         with _only_one(self.data_dir):
-            state = self._planned(ports, kafka, clickhouse)
+            state = self._planned(ports, broker, kafka, clickhouse)
             wanted = [name for name in ORDER if self._is_ours(name, state)]
-            if "broker" in wanted and not state.is_running("broker"):
+            if state.broker == "tansu" and not state.is_running("broker"):
                 self._stop_clients(state)
             missing = [name for name in wanted if not state.is_running(name)]
             if not missing:
                 return state, False
             make_pepper(self.data_dir / "pepper")
+            if state.broker == "external" and missing == wanted:
+                self._tell(self._ready_line("broker", state.kafka, state))
             try:
                 for number, phase in enumerate(PHASES):
                     if number:
@@ -168,7 +185,7 @@ class LocalStack:
                     started = [self._start(name, state) for name in phase if name in missing]
                     for process in started:
                         self._await_ready(process, state)
-                        self._tell(f"{process.name:<11} {process.address}{self._remark(process.name, state)}")
+                        self._tell(self._ready_line(process.name, process.address, state))
             except BaseException:
                 if len(missing) == len(wanted):
                     self._stop_all(state)
@@ -181,36 +198,63 @@ class LocalStack:
             state = load_state(self.data_dir)
             return self._stop_all(state) if state else []
 
-    def _planned(self, ports: Ports, kafka: str | None, clickhouse: str | None) -> StackState:
+    def _planned(self, ports: Ports, broker: Broker, kafka: str | None, clickhouse: str | None) -> StackState:
         old = load_state(self.data_dir)
         if old is not None and any(process.handle() for process in old.processes):
-            self._refuse_other_servers(old, kafka, clickhouse)
+            self._refuse_other_servers(old, broker, kafka, clickhouse)
             return old
         settings = settings_without_stack(self.data_dir)
         if kafka is None and "bootstrap" in settings.kafka.model_fields_set:
             kafka = settings.kafka.bootstrap
         if clickhouse is None and "host" in settings.clickhouse.model_fields_set:
             clickhouse = f"{settings.clickhouse.host}:{settings.clickhouse.port}"
+        if kafka and broker != "auto":
+            raise StackError(
+                f"--broker {broker} starts a broker, but --kafka or JOURNEYS_KAFKA__BOOTSTRAP names one, {kafka}; leave"
+                " one of them out"
+            )
+        chosen = "external" if kafka else self._chosen_broker(broker)
         door = WantedPort(ports.door, "--door-port", "the HTTP door")
-        broker = WantedPort(ports.kafka, "--kafka-port", "the broker")
+        ours = WantedPort(ports.kafka, "--kafka-port", "the broker")
         native = WantedPort(ports.clickhouse, "--clickhouse-port", "ClickHouse")
         http = WantedPort(ports.clickhouse_http, "--clickhouse-http-port", "ClickHouse HTTP")
-        wanted = [door, *([] if kafka else [broker]), *([] if clickhouse else [native, http])]
+        wanted = [door, *([] if kafka else [ours]), *([] if clickhouse else [native, http])]
         address = {port: f"{LOOPBACK}:{number}" for port, number in zip(wanted, claim_ports(*wanted), strict=True)}
         return StackState(
-            kafka=kafka or address[broker],
+            kafka=kafka or address[ours],
             clickhouse=clickhouse or address[native],
             clickhouse_http=None if clickhouse else f"http://{address[http]}",
             door=f"http://{address[door]}",
-            broker="external" if kafka else "tansu",
-            session_timeout_s=settings.kafka.session_timeout_s if kafka else _TANSU_SESSION_TIMEOUT_S,
+            broker=chosen,
+            session_timeout_s=_TANSU_SESSION_TIMEOUT_S if chosen == "tansu" else settings.kafka.session_timeout_s,
             processes=[],
         )
 
-    def _refuse_other_servers(self, state: StackState, kafka: str | None, clickhouse: str | None) -> None:
+    def _chosen_broker(self, wanted: Broker) -> Literal["kafka", "tansu"]:
+        if wanted == "embedded":
+            return "tansu"
+        try:
+            find_kafka()
+        except KafkaUnavailable as unavailable:
+            if wanted == "kafka":
+                raise
+            if self._kafka_folder.exists():
+                raise KafkaUnavailable(
+                    f"the stack in {self.data_dir} has its log in Apache Kafka, which cannot run now. {unavailable}."
+                    " To go on with an empty log, without what is in that one: --broker embedded"
+                ) from None
+            self._why_embedded = f"; {unavailable}"
+            return "tansu"
+        return "kafka"
+
+    def _refuse_other_servers(
+        self, state: StackState, broker: Broker, kafka: str | None, clickhouse: str | None
+    ) -> None:
         others = []
         if kafka and kafka != state.kafka:
             others.append(f"Kafka at {state.kafka}")
+        elif broker != "auto" and state.broker != {"kafka": "kafka", "embedded": "tansu"}[broker]:
+            others.append(f"the broker {state.broker} at {state.kafka}")
         if clickhouse and parse_address(clickhouse, 9000) != parse_address(state.clickhouse, 9000):
             others.append(f"ClickHouse at {state.clickhouse}")
         if others:
@@ -220,7 +264,7 @@ class LocalStack:
             )
 
     def _stop_clients(self, state: StackState) -> None:
-        """Stop what still holds offsets of the broker that is gone: in its successor's empty log they mean nothing."""
+        """Stop what still holds offsets of the tansu that is gone: in its successor's empty log they mean nothing."""
         if any(state.is_running(name) for name in _CLIENTS):
             self._tell("the broker ended, and its log with it: what depends on it starts again")
             self._stop(_CLIENTS, state, _STOP_WITHOUT_BROKER_WITHIN_S)
@@ -253,9 +297,12 @@ class LocalStack:
             _save_state(self.data_dir, state)
         return process
 
+    def _ready_line(self, name: str, address: str, state: StackState) -> str:
+        return f"{name:<11} {address}{self._remark(name, state)}"
+
     def _remark(self, name: str, state: StackState) -> str:
         if name == "broker":
-            return "   (tansu: its log lives in memory and is gone after `journeys down`)"
+            return f"   ({BROKERS[state.broker]}{self._why_embedded})"
         if name == "clickhouse":
             return f"   and {state.clickhouse_http} (read-only)"
         return ""
@@ -267,7 +314,11 @@ class LocalStack:
         match name:
             case "broker":
                 port = state.kafka.rpartition(":")[2]
-                return python_command("deploy.local.broker", "--port", port), state.kafka, local
+                if state.broker == "tansu":
+                    return python_command("deploy.local.broker", "--port", port), state.kafka, local
+                found = find_kafka()
+                run = ["--java", found.java, "--jars", str(found.jars), "--data-dir", str(self._kafka_folder)]
+                return python_command("deploy.local.kafka", *run, "--port", port), state.kafka, local
             case "clickhouse":
                 native = state.clickhouse.rpartition(":")[2]
                 http = (state.clickhouse_http or "").rpartition(":")[2]
@@ -350,6 +401,7 @@ def status(data_dir: Path) -> dict[str, Any]:
     return {
         "data_dir": str(data_dir),
         "is_running": bool(processes) and all(process["state"] == "running" for process in processes),
+        "broker": state.broker,
         "kafka": state.kafka,
         "clickhouse": state.clickhouse,
         "clickhouse_http": state.clickhouse_http,

@@ -83,6 +83,12 @@ def test_images_are_pinned(name: str) -> None:
     assert re.fullmatch(r"\d+\.\d+(\.\d+)*", tag), f"{name} runs an image with the tag {tag!r}"
 
 
+def test_kafka_is_the_one_that_the_local_stack_runs() -> None:
+    pom = (ROOT / "deploy/local/kafka/pom.xml").read_text()
+    _, _, tag = with_defaults(SERVICES["kafka"]["image"]).rpartition(":")
+    assert f"<kafka.version>{tag}</kafka.version>" in pom
+
+
 @pytest.mark.parametrize(("service", "words"), journeys_commands())
 def test_every_command_exists_and_takes_its_options(service: str, words: list[str]) -> None:
     assert problem_with(words) is None, service

@@ -78,10 +78,11 @@ def test_its_top_level_is_the_four_packages_and_nothing_else(wheel: Path) -> Non
 
 def test_the_local_stack_lies_beside_the_packages_as_data(wheel: Path) -> None:
     data = {name.split(".data/", 1)[1] for name in names(wheel) if ".data/" in name}
-    for module in ("clickhouse", "broker"):
+    for module in ("clickhouse", "broker", "kafka"):
         assert f"data/share/customer-journeys/deploy/local/{module}.py" in data or any(
             name.startswith(f"data/share/customer-journeys/deploy/local/{module}/") for name in data
         )
+    assert "data/share/customer-journeys/deploy/local/kafka/pom.xml" in data
     assert all(name.startswith("data/share/customer-journeys/deploy/local/") for name in data)
 
 
@@ -100,6 +101,18 @@ def test_the_command_runs_away_from_the_sources(environment: Path, tmp_path: Pat
     text = run(environment / "bin/journeys", "--help", cwd=tmp_path)
     for command in ("up", "worker", "produce", "query", "timeline"):
         assert command in text
+
+
+def test_the_command_finds_what_apache_kafka_is_fetched_with(environment: Path, tmp_path: Path) -> None:
+    lines = [
+        "import os",
+        "from streams.stack.apache_kafka import KafkaUnavailable, find_kafka",
+        "os.environ['XDG_CACHE_HOME'] = os.getcwd()",
+        "try: find_kafka()",
+        "except KafkaUnavailable as error: print(error)",
+    ]
+    said = run(environment / "bin/python", "-c", "\n".join(lines), cwd=tmp_path)
+    assert said == "Apache Kafka 4.3.1 is not installed; fetch it with: journeys kafka install\n"
 
 
 def test_the_packages_are_imported_from_the_wheel(environment: Path, tmp_path: Path) -> None:

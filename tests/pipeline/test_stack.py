@@ -105,13 +105,17 @@ def test_status_lists_each_process_with_pid_address_and_state(stack: Stack) -> N
         assert {"name", "pid", "address", "state"} <= set(process)
         assert process["state"] == "running"
         assert psutil.pid_exists(process["pid"])
+    assert found["broker"] == "tansu"
     by_name = {process["name"]: process["address"] for process in found["processes"]}
     assert by_name["broker"] == found["kafka"]
     assert by_name["clickhouse"] == found["clickhouse"]
     assert by_name["door"] == found["door"]
     table = stack.run("status", code=0).stdout
     assert table.splitlines()[0].split() == ["name", "state", "pid", "address"]
-    assert [line.split()[0] for line in table.splitlines()[1:]] == NAMES
+    assert [line.split()[0] for line in table.splitlines()[1:-1]] == NAMES
+    assert table.splitlines()[-1] == (
+        f"broker at {found['kafka']}: tansu: its log lives in memory and is gone after `journeys down`"
+    )
 
 
 def test_everything_listens_on_loopback_alone(stack: Stack) -> None:
@@ -133,7 +137,10 @@ def test_up_with_other_servers_than_those_that_run_is_refused(stack: Stack) -> N
     done = stack.up("--kafka", "127.0.0.1:1", "--clickhouse", "127.0.0.1:2", code=1)
     assert f"is running, with Kafka at {stack.status()['kafka']} and ClickHouse at" in done.stderr
     assert "to use other servers stop it first: journeys down --data-dir" in done.stderr
+    done = stack.up("--broker", "kafka", code=1)
+    assert f"is running, with the broker tansu at {stack.status()['kafka']}; to use other servers stop" in done.stderr
     stack.up("--kafka", stack.status()["kafka"], code=0)
+    stack.up("--broker", "embedded", code=0)
     assert pids(stack) == before
 
 
@@ -254,6 +261,52 @@ def test_a_wrong_setting_ends_up_before_anything_starts(
     assert cold.status()["processes"] == []
 
 
+def test_where_apache_kafka_is_not_installed_auto_says_so_and_takes_the_embedded_broker(cold: Stack) -> None:
+    told = cold.up().stdout.splitlines()
+    assert told[0] == (
+        f"broker      {cold.status()['kafka']}   (tansu: its log lives in memory and is gone after `journeys down`;"
+        " Apache Kafka 4.3.1 is not installed; fetch it with: journeys kafka install)"
+    )
+    cold.run("down")
+    told = cold.up("--broker", "embedded").stdout.splitlines()
+    assert told[0].endswith("(tansu: its log lives in memory and is gone after `journeys down`)")
+
+
+def test_apache_kafka_that_is_asked_for_and_not_installed_ends_up_before_anything_starts(cold: Stack) -> None:
+    done = cold.up("--broker", "kafka", code=1)
+    assert done.stderr == "error: Apache Kafka 4.3.1 is not installed; fetch it with: journeys kafka install\n"
+    assert cold.status()["processes"] == []
+
+
+def test_a_log_in_apache_kafka_is_not_left_behind_without_a_word(cold: Stack) -> None:
+    (cold.data_dir / "kafka").mkdir(parents=True)
+    done = cold.up(code=1)
+    assert done.stderr == (
+        f"error: the stack in {cold.data_dir} has its log in Apache Kafka, which cannot run now. Apache Kafka 4.3.1 is"
+        " not installed; fetch it with: journeys kafka install. To go on with an empty log, without what is in that"
+        " one: --broker embedded\n"
+    )
+    assert cold.status()["processes"] == []
+    assert cold.up("--broker", "embedded").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [(("--kafka", "127.0.0.1:1"), {}), ((), {"JOURNEYS_KAFKA__BOOTSTRAP": "127.0.0.1:1"})],
+    ids=["option", "environment"],
+)
+def test_a_broker_to_start_and_one_to_use_exclude_each_other(
+    tmp_path: Path, options: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    cold = Stack(tmp_path / "data", environment)
+    done = cold.up("--broker", "embedded", *options, code=1)
+    assert done.stderr == (
+        "error: --broker embedded starts a broker, but --kafka or JOURNEYS_KAFKA__BOOTSTRAP names one, 127.0.0.1:1;"
+        " leave one of them out\n"
+    )
+    assert cold.status()["processes"] == []
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
     done = Stack(tmp_path / "data", {}).up(code=1)
@@ -263,9 +316,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_servers_that_are_there_already_are_used(cold: Stack, tmp_path: Path) -> None:
     with running_broker() as kafka, running_clickhouse(tmp_path / "clickhouse") as clickhouse:
         servers = ("--kafka", f"127.0.0.1:{kafka}", "--clickhouse", f"127.0.0.1:{clickhouse.native}")
-        cold.up(*servers)
+        told = cold.up(*servers).stdout.splitlines()
+        assert told[0] == f"broker      127.0.0.1:{kafka}   (not ours: up and down leave it alone)"
         assert list(pids(cold)) == ["worker", "alerts", "door"]
-        assert cold.status()["kafka"] == f"127.0.0.1:{kafka}"
+        assert (cold.status()["kafka"], cold.status()["broker"]) == (f"127.0.0.1:{kafka}", "external")
         cold.produce(lines("external", range(5)))
         cold.wait()
         counts = cold.counts()

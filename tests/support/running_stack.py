@@ -23,6 +23,8 @@ class Stack:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")},
             "PYTHONPATH": str(REPOSITORY),
+            # Whether Apache Kafka was fetched on this machine makes no difference, but where a test says so.
+            "XDG_CACHE_HOME": str(data_dir.parent / "cache"),
             **environment,
         }
 
