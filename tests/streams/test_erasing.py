@@ -430,3 +430,25 @@ def test_a_person_who_is_merged_while_the_other_one_is_erased() -> None:
         assert identifier_of(mail) in log.erased
         outcomes.add(identifier_of(ben) in log.erased)
     assert outcomes == {True, False}, "one of the two orders was never tried"
+
+
+def test_whoever_loses_all_links_to_an_erased_one_goes_on_above_what_was_written_before() -> None:
+    anna, ben = POOL[0], POOL[1]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY, id="hers")), [anna]),
+        named(applied(touchpoint("page.viewed", MONDAY, id="his")), [ben]),
+        named(applied(touchpoint("identity.linked", MONDAY + 1, id="link")), [anna, ben]),
+        named(applied(touchpoint("identity.unlinked", MONDAY + 2, id="unlink")), [anna, ben]),
+    ]
+    log = KeyedLog(written_to_log(told[:3], partitions=2))
+    run(log, 0)
+    assert log.store.live("person")[identifier_of(ben)]["merged_into"] == identifier_of(anna)
+    for entry in (told[3], request([anna], at=MONDAY + 3)):
+        log.append(0, replace(entry, ingestion_time=entry.event_time))
+        run(log, 0)
+    later = named(applied(touchpoint("page.viewed", MONDAY + HOUR // 4, id="later")), [ben])
+    log.append(1, replace(later, ingestion_time=later.event_time))
+    run(log, 0)
+    assert [row["touches"] for row in log.store.live("session").values()] == [2]
+    assert_nothing_is_left(log)
+    assert_as_one_look_has_it(log)
