@@ -20,7 +20,7 @@ from tests.support.running_stack import FREE_PORTS, Stack, running_stack, withou
 pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(900)]
 
 GROUPS = {TOUCHPOINTS: "journeys-intake", KEYED: "journeys-journeys", DEAD: "journeys-dead-letters"}
-ENDS_WITHIN_S = 60
+ENDS_WITHIN_S = 180
 
 
 def log_of(address: str) -> dict[str, object]:
