@@ -17,10 +17,10 @@ from tests.support.generated import generated
 from tests.support.running_stack import FREE_PORTS, Stack, running_stack, without_versions
 
 # A broker starts in 5 s of CPU time, and each test starts several.
-pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(900)]
 
 GROUPS = {TOUCHPOINTS: "journeys-intake", KEYED: "journeys-journeys", DEAD: "journeys-dead-letters"}
-ENDS_WITHIN_S = 60
+ENDS_WITHIN_S = 180
 
 
 def log_of(address: str) -> dict[str, object]:

@@ -14,6 +14,10 @@ from tests.support.local_broker import free_port, wait_until_accepting
 from tests.support.processes import REPOSITORY, stopped
 
 
+#: Starting takes 5 s of two free cores, twice in a new folder; a crowded machine gives it a tenth of that.
+KAFKA_START_SECONDS = 180
+
+
 def apache_kafka() -> ApacheKafka:
     """Apache Kafka, fetched once; skips the test where it cannot run or be fetched, but fails where CI wants it."""
     try:
@@ -42,5 +46,5 @@ def running_kafka(folder: Path) -> Iterator[int]:
     port = free_port()
     process = start_kafka(folder, port)
     with stopped(process):
-        wait_until_accepting(process, port)
+        wait_until_accepting(process, port, KAFKA_START_SECONDS)
         yield port

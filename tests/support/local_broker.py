@@ -34,7 +34,7 @@ def running_broker() -> Iterator[int]:
         yield port
 
 
-def wait_until_accepting(process: subprocess.Popen[str], port: int) -> None:
+def wait_until_accepting(process: subprocess.Popen[str], port: int, seconds: float = START_SECONDS) -> None:
     """Wait until a broker accepts connections; it is killed when it does not."""
 
     def accepts() -> bool:
@@ -46,7 +46,7 @@ def wait_until_accepting(process: subprocess.Popen[str], port: int) -> None:
         return True
 
     try:
-        wait_until(accepts, seconds=START_SECONDS)
+        wait_until(accepts, seconds=seconds)
     except AssertionError:
         process.kill()
         process.wait()

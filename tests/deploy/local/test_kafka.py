@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from tests.support.apache_kafka import running_kafka, start_kafka
+from tests.support.apache_kafka import KAFKA_START_SECONDS, running_kafka, start_kafka
 from tests.support.local_broker import free_port, wait_until_accepting
 from tests.support.processes import REPOSITORY, stopped
 
@@ -28,6 +28,7 @@ def cluster_id(port: int) -> str:
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(900)
 def test_a_folder_is_one_cluster_for_ever_and_keeps_what_was_produced(tmp_path: Path) -> None:
     # Kafka reads its settings as Latin-1 and takes a comma for the end of a path.
     folder = tmp_path / "śćieżka, with a comma"
@@ -54,13 +55,14 @@ def test_a_folder_is_one_cluster_for_ever_and_keeps_what_was_produced(tmp_path: 
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(900)
 def test_a_signal_ends_it(tmp_path: Path) -> None:
     port = free_port()
     process = start_kafka(tmp_path, port)
     with stopped(process):
-        wait_until_accepting(process, port)
+        wait_until_accepting(process, port, KAFKA_START_SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM
 
 
 def test_a_taken_port_is_exit_code_four_and_named(tmp_path: Path) -> None:
