@@ -315,7 +315,7 @@ def test_a_user_who_may_only_read_is_not_waited_for(server: Server) -> None:
 
 
 def test_a_port_that_speaks_something_else_is_not_waited_out(server: Server) -> None:
-    with pytest.raises(AnswerUnknown, match=r"reading the schema .* Unexpected packet from server .* expected Hello"):
+    with pytest.raises(AnswerUnknown, match=r"reading the schema .* Unexpected packet from server .* \(expected Hello"):
         Reader(ClickHouseAddress(port=server.http)).require_tables()
 
 
