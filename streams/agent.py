@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import faust
 import structlog
 
+from streams.pulse import Pulse
 from streams.transport import Chunk, ChunkConsumer, Record
 
 _log = structlog.get_logger()
@@ -41,6 +42,8 @@ class Agent(Protocol):
 
     name: str
     topic: str
+    #: Beats while the agent waits on purpose, or is at work for long: else the watchdog takes it for stuck.
+    pulse: Pulse
 
     async def start(self) -> None:
         """Prepare before the first record."""

@@ -22,6 +22,7 @@ from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wak
 from streams.identities import Identities
 from streams.intake import dead_letter_record, owner_partition, read_record
 from streams.owner import Owner
+from streams.pulse import Pulse
 from streams.settings import Settings
 from streams.store import Store, StorePort, clickhouse_address
 from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations, partition_count
@@ -50,9 +51,10 @@ class JourneysAgent:
     topic = KEYED
 
     def __init__(self, settings: Settings, store: StorePort | None = None) -> None:
+        self.pulse = Pulse()
         self._settings = settings
-        self._producer = ReliableProducer(settings.kafka)
-        self._store = store or Store(clickhouse_address(settings.clickhouse))
+        self._producer = ReliableProducer(settings.kafka, self.pulse)
+        self._store = store or Store(clickhouse_address(settings.clickhouse), self.pulse)
         self._admission = settings.admission()
         self._coordinator: Coordinator | None = None
         self._keyring: Keyring | None = None

@@ -10,16 +10,21 @@ import stamina
 import structlog
 
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.eraser import Eraser
+from sinks.clickhouse.connection import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S
+from sinks.clickhouse.eraser import MUTATION_TIMEOUT_S, Eraser
 from sinks.clickhouse.errors import RowsRefused, StoreUnavailable
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.rows import PreparedBlock
 from sinks.clickhouse.writer import RefusedRow, Writer
+from streams.pulse import Pulse
 from streams.settings import ClickHouseSettings, Settings, read_stack
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
 _CLOSE_WITHIN_S: Final = 2.0
+_LONGEST_PAUSE_S: Final = 15.0
+#: Two inserts for each row of a block in which the store refuses all.
+_BISECT_WITHIN_S: Final = 1_800.0
 #: User of the local engine that can only read, and reaches neither files nor other hosts.
 _LOCAL_READER: Final = "reader"
 
@@ -69,10 +74,12 @@ class Store:
     """Reads and writes, waiting for a ClickHouse that is away for as long as it takes.
 
     The same block is written again after a failure, with the same token; the waiting is the backpressure. A schema
-    that does not fit raises `SchemaMismatch`: a person has to act.
+    that does not fit raises `SchemaMismatch`: a person has to act. Every attempt is a beat of the pulse, whatever
+    comes of it.
     """
 
-    def __init__(self, address: ClickHouseAddress) -> None:
+    def __init__(self, address: ClickHouseAddress, pulse: Pulse | None = None) -> None:
+        self._pulse = pulse or Pulse()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
         self._writer = Writer(address)
         self._reader = Reader(address)
@@ -85,7 +92,7 @@ class Store:
         try:
             await self._patiently(self._writer.insert, block)
         except RowsRefused:
-            return await self._patiently(self._writer.bisect, block)
+            return await self._patiently(self._writer.bisect, block, within_s=_BISECT_WITHIN_S)
         return ()
 
     async def read(self, question: Callable[[Reader], _T]) -> _T:
@@ -94,7 +101,7 @@ class Store:
 
     async def erase(self, work: Callable[[Eraser], _T]) -> _T:
         """What the eraser answers when it is done."""
-        return await self._patiently(work, self._eraser)
+        return await self._patiently(work, self._eraser, within_s=MUTATION_TIMEOUT_S)
 
     def interrupt(self) -> None:
         """Let the thread leave what nobody waits for any more; a server that is silent would hold it for a minute."""
@@ -112,17 +119,24 @@ class Store:
         await asyncio.wait(closing, timeout=_CLOSE_WITHIN_S)
         self._thread.shutdown(wait=False)
 
-    async def _patiently(self, work: Callable[..., _T], *arguments: object) -> _T:
+    async def _patiently(
+        self, work: Callable[..., _T], *arguments: object, within_s: float = CONNECT_TIMEOUT_S + ANSWER_TIMEOUT_S
+    ) -> _T:
+        """Try until it is done; one attempt takes `within_s` seconds at most."""
         loop = asyncio.get_running_loop()
         async for attempt in stamina.retry_context(
-            on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
+            on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=_LONGEST_PAUSE_S
         ):
             with attempt:
+                self._pulse.beat(within_s)
                 try:
-                    return await loop.run_in_executor(self._thread, work, *arguments)
+                    result = await loop.run_in_executor(self._thread, work, *arguments)
                 except StoreUnavailable as error:
                     _log.warning("clickhouse_unavailable", error=str(error), attempt=attempt.num)
+                    self._pulse.beat(2 * _LONGEST_PAUSE_S)
                     raise
+                self._pulse.beat()
+                return result
         raise AssertionError("endless")
 
 

@@ -43,6 +43,7 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._rewinds: dict[TP, int] = {}
+        self._handed_over: dict[TP, int] = {}
 
     def acknowledge(self, chunk: Chunk) -> None:
         """Note that everything up to the end of the chunk is durable; to be called in offset order.
@@ -60,6 +61,14 @@ class ChunkConsumer(driver.Consumer):
         """Offset from which the group would read on, or `None` when nothing was ever committed."""
         return self._committed_offset[place]
 
+    def reached(self, place: TP) -> tuple[int, int]:
+        """Offset after the last record that was handed over, and offset from which is fetched on; 0 when unknown."""
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        fetching = assignment.state_value(place) if assignment and place in assignment.tps else None
+        position = fetching.position if fetching and fetching.has_valid_position else 0
+        return self._handed_over.get(place, 0), position
+
     def rewind(self, place: TP, offset: int) -> None:
         """Read a partition again from an offset; chunks already fetched, of any partition, are fetched again too."""
         self.assignment_number += 1
@@ -76,6 +85,7 @@ class ChunkConsumer(driver.Consumer):
         """Begin a new assignment before anybody is told that the old one ended; commit what is finished meanwhile."""
         self.assignment_number += 1
         self._rewinds.clear()
+        self._handed_over.clear()
         await super().on_partitions_revoked(revoked)
         await self.commit_acknowledged()
         self._acknowledged_assignment = self.assignment_number
@@ -110,6 +120,7 @@ class ChunkConsumer(driver.Consumer):
                 # What is dropped here is fetched again: rebalances and rewinds end with a seek.
                 break
             if records and (active is None or tp in active or tp in self._buffered_partitions):
+                self._handed_over[tp] = records[-1].offset + 1
                 yield tp, self._chunk_message(tp, Chunk(assignment, records))
 
     async def _seek_amid_rebalance(self) -> None:
