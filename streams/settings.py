@@ -47,6 +47,11 @@ class KafkaSettings(BaseModel):
     password: SecretStr | None = None
     ca_file: Path | None = None
     session_timeout_s: float = Field(10.0, gt=0, description="How long a worker may be silent before it is replaced.")
+    instance_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="Name of this worker that no other has; it keeps its partitions over a restart.",
+    )
 
     @property
     def servers(self) -> list[str]:

@@ -5,15 +5,35 @@ one fetch in its value and the last of their offsets as its own. Agents acknowle
 acknowledged is a contiguous prefix of the partition and gaps need no bookkeeping.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
+import structlog
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.group import JoinGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from faust.types.tuples import Message
+from kafka.errors import KafkaError
 
+_log = structlog.get_logger()
 Record = ConsumerRecord
+
+
+class InstanceTaken(RuntimeError):
+    """Another live worker has the same instance id."""
+
+    def __init__(self, instance: str) -> None:
+        super().__init__(
+            f"another worker took over the instance id {instance}; give each worker that runs at the same time its own"
+            " JOURNEYS_KAFKA__INSTANCE_ID, or none at all"
+        )
+
+
+#: Asks the broker for the member id of whoever goes by an instance id in the group of that name.
+FindHolder = Callable[[str, str], str | None]
 
 
 class Chunk(NamedTuple):
@@ -32,6 +52,47 @@ class Chunk(NamedTuple):
         return TP(self.records[0].topic, self.records[0].partition)
 
 
+class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread with the connections to the group and the brokers."""
+
+    consumer: "ChunkConsumer"
+
+    @property
+    def coordinator(self) -> GroupCoordinator:
+        """What keeps us in the group."""
+        return self._ensure_consumer()._coordinator
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Do not come back into a group in which somebody else goes by our name: they would have to go, and so on."""
+        was_put_out = self.coordinator.member_id == JoinGroupRequest.UNKNOWN_MEMBER_ID
+        if revoked and was_put_out and await self.is_replaced():
+            raise asyncio.CancelledError
+        await super().on_partitions_revoked(revoked)
+
+    async def is_replaced(self) -> bool:
+        """Whether another member goes by our instance id; noted as what makes the consumer fail."""
+        instance = self.app.conf.consumer_group_instance_id
+        if not instance:
+            return False
+        find_holder = cast("ChunkTransport", self.transport).find_holder
+        try:
+            holder = await asyncio.to_thread(find_holder, self.coordinator.group_id, instance)
+        except (KafkaError, ValueError) as error:
+            # The client cannot read what the embedded broker says of permissions, and calls it a wrong value.
+            _log.warning("group_not_described", error=f"{type(error).__name__}: {error}")
+            return False
+        if holder in {None, self.coordinator.member_id}:
+            return False
+        self.consumer.failure = InstanceTaken(instance)
+        return True
+
+    async def look_after_group(self) -> None:
+        """Note what ended the work of the coordinator: it waits for somebody to ask, and Faust does not."""
+        error = self.coordinator._pending_exception
+        if error is not None and not await self.is_replaced():
+            self.consumer.failure = error
+
+
 class ChunkConsumer(driver.Consumer):
     """Consumer whose messages are chunks, and that commits only what `acknowledge` was called for."""
 
@@ -39,11 +100,29 @@ class ChunkConsumer(driver.Consumer):
     assignment_number = 0
     #: The assignment whose chunks may be acknowledged. It lags behind while agents finish what they have in hand.
     _acknowledged_assignment = 0
+    #: Why this consumer will never be handed anything again.
+    failure: Exception | None = None
+    _thread: ChunkConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._rewinds: dict[TP, int] = {}
         self._handed_over: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> ChunkConsumerThread:
+        return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def look_after_group(self) -> None:
+        """Find out whether the group still works for us.
+
+        Raises:
+            InstanceTaken: another live worker has our instance id.
+            KafkaError: the broker refuses us for good.
+
+        """
+        await self._thread.look_after_group()
+        if self.failure is not None:
+            raise self.failure
 
     def acknowledge(self, chunk: Chunk) -> None:
         """Note that everything up to the end of the chunk is durable; to be called in offset order.
@@ -175,3 +254,7 @@ class ChunkTransport(driver.Transport):
     """The aiokafka transport with chunks."""
 
     Consumer: ClassVar[Any] = ChunkConsumer
+
+    def __init__(self, *args: Any, find_holder: FindHolder, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.find_holder = find_holder

@@ -21,6 +21,7 @@ from streams.watchdog import Standing, Watchdog
 
 _log = structlog.get_logger()
 _TICK_S: Final = 0.1
+_LOOK_AFTER_GROUP_EVERY_S: Final = 0.5
 #: How long agents may take for their last flush; what is not done by then is replayed.
 _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
@@ -50,6 +51,12 @@ class _Run:
         while not self._is_ending:
             await self._guarded(self.agent.tick())
             await asyncio.sleep(_TICK_S)
+
+    async def look_after_group(self) -> None:
+        """End the worker when the group does not take it any more."""
+        while not self._is_ending:
+            await self._guarded(cast("ChunkConsumer", self.app.consumer).look_after_group())
+            await asyncio.sleep(_LOOK_AFTER_GROUP_EVERY_S)
 
     def end_reading(self) -> None:
         """Give the agent nothing more to do."""
@@ -137,6 +144,7 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
         if await _started(runs, stopping, fail):
             ticks = [asyncio.create_task(run.tick()) for run in runs]
             watches = [asyncio.create_task(_watch(run.app, stopping, fail)) for run in runs]
+            watches += [asyncio.create_task(run.look_after_group()) for run in runs]
             _log.info("worker_ready", agents=[agent.name for agent in agents])
             on_ready()
             await stopping.wait()

@@ -9,11 +9,12 @@ import sys
 import time
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from streams.agent import Delivery
 from streams.logs import configure_logs
 from streams.pulse import Pulse
-from streams.settings import KafkaSettings, Settings
+from streams.settings import Settings
 from streams.worker import run_worker
 
 NAME = "scripted"
@@ -105,9 +106,10 @@ class ScriptedAgent:
 def main() -> None:
     configure_logs()
     bootstrap, topic, behaviour, file = sys.argv[1:]
-    kafka = KafkaSettings(bootstrap=bootstrap, session_timeout_s=6)
+    # A part of the section: the environment may set the others.
+    section: dict[str, Any] = {"kafka": {"bootstrap": bootstrap}}
     agent = ScriptedAgent(topic, Behaviour(behaviour), Path(file))
-    sys.exit(asyncio.run(run_worker(Settings(kafka=kafka), [agent], lambda: agent._note("ready"))))
+    sys.exit(asyncio.run(run_worker(Settings(**section), [agent], lambda: agent._note("ready"))))
 
 
 if __name__ == "__main__":
