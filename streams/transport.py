@@ -6,12 +6,14 @@ acknowledged is a contiguous prefix of the partition and gaps need no bookkeepin
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import IllegalGenerationError
+from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import JoinGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -56,6 +58,20 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread with the connections to the group and the brokers."""
 
     consumer: "ChunkConsumer"
+
+    async def on_start(self) -> None:
+        """Have the group's coordinator refuse to commit for a group that we are not in."""
+        await super().on_start()
+        coordinator = self.coordinator
+        commit = coordinator._do_commit_offsets
+
+        async def commit_as_member(assignment: Any, offsets: Mapping[TopicPartition, Any]) -> None:
+            # A group without members takes offsets from anybody, also older ones than those of the last member.
+            if coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID:
+                raise IllegalGenerationError(coordinator.group_id)
+            await commit(assignment, offsets)
+
+        coordinator._do_commit_offsets = commit_as_member
 
     @property
     def coordinator(self) -> GroupCoordinator:

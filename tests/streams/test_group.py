@@ -96,3 +96,24 @@ def test_the_embedded_broker_gives_a_restarted_worker_its_partitions_back(tmp_pa
                 assert only.end(signal.SIGTERM) == 0
             assert committed_records(kafka) == sent(kafka)
         assert not set(lives[0].records) & set(lives[1].records)
+
+
+@pytest.mark.kafka
+def test_a_worker_that_slept_past_its_session_sets_no_offset_back_though_its_group_is_empty(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    send(kafka, 400)
+    with worker(kafka, Behaviour.HANDING_OVER, tmp_path / "sleeper") as sleeper:
+        wait_until(lambda: set(sleeper.records) == sent(kafka), seconds=60)
+        sleeper.process.send_signal(signal.SIGSTOP)
+        try:
+            with worker(kafka, Behaviour.DILIGENT, tmp_path / "other") as other:
+                wait_until(lambda: set(other.records) == sent(kafka), seconds=60)
+                send(kafka, 40)
+                wait_until(lambda: committed_records(kafka) == sent(kafka), seconds=60)
+                assert other.end(signal.SIGTERM) == 0
+        finally:
+            sleeper.process.send_signal(signal.SIGCONT)
+        # It learns that it was put out, acknowledges what it held, as it may when it hands over, and comes back.
+        wait_until(lambda: share_all(sleeper) and "revoked" in sleeper.lines[-2:], seconds=60)
+        assert committed_records(kafka) == sent(kafka)
