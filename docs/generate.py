@@ -15,6 +15,7 @@ from schemas.codec import schema_text
 from schemas.log import REASONS
 from schemas.touchpoint import TIME_FIELDS
 from schemas.vocabulary import CONTACT_KINDS, KINDS, NAMESPACES
+from streams.metrics import CATALOGUE
 from streams.settings import Settings
 
 DOCS = Path(__file__).parent
@@ -81,6 +82,12 @@ def dead_letter_reasons() -> str:
     return markdown_table(("reason", "meaning, and what to do"), [(f"`{key}`", text) for key, text in REASONS.items()])
 
 
+def metrics() -> str:
+    """Every metric that a worker serves."""
+    rows = [(f"`{name}`", ", ".join(labels), text) for name, (labels, text) in CATALOGUE.items()]
+    return markdown_table(("metric", "labels", "meaning"), rows)
+
+
 def settings() -> str:
     """Every setting with its environment variable and default."""
     return markdown_table(("variable", "default", "meaning"), list(_settings_rows(Settings, "JOURNEYS_")))
@@ -106,6 +113,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "contract-kinds": contract_kinds,
     "identity-namespaces": identity_namespaces,
     "dead-letter-reasons": dead_letter_reasons,
+    "metrics": metrics,
     "settings": settings,
 }
 

@@ -1,5 +1,6 @@
 """What an agent is, and the loop that feeds agents from Faust streams."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -77,6 +78,8 @@ class Feed:
         self._app = app
         self._agent = agent
         self._is_closed = False
+        #: Records handed over, by partition.
+        self.read: Counter[int] = Counter()
 
     def close(self) -> None:
         """Hand nothing over any more; what comes is dropped, and read again after the next start."""
@@ -90,6 +93,7 @@ class Feed:
             if self._is_closed or chunk.assignment != consumer.assignment_number:
                 _log.debug("chunk_dropped", agent=self._agent.name, records=len(chunk.records))
                 continue
+            self.read[chunk.place.partition] += len(chunk.records)
             await self._agent.handle(_delivery(consumer, chunk))
 
 

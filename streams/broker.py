@@ -71,7 +71,7 @@ class ReliableProducer:
                     await self._send_once(records)
                 except (KafkaError, OSError):
                     # What succeeds is no sign of life: the clock's ticks do, even when nothing is read any more.
-                    self._pulse.beat(_NEXT_ATTEMPT_WITHIN_S)
+                    self._pulse.retry("kafka", _NEXT_ATTEMPT_WITHIN_S)
                     await self.stop()
                     raise
 

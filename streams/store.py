@@ -133,7 +133,7 @@ class Store:
                     result = await loop.run_in_executor(self._thread, work, *arguments)
                 except StoreUnavailable as error:
                     _log.warning("clickhouse_unavailable", error=str(error), attempt=attempt.num)
-                    self._pulse.beat(2 * _LONGEST_PAUSE_S)
+                    self._pulse.retry("clickhouse", 2 * _LONGEST_PAUSE_S)
                     raise
                 self._pulse.beat()
                 return result

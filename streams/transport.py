@@ -158,11 +158,22 @@ class ChunkConsumer(driver.Consumer):
 
     def reached(self, place: TP) -> tuple[int, int]:
         """Offset after the last record that was handed over, and offset from which is fetched on; 0 when unknown."""
-        subscription = self._thread._ensure_consumer()._subscription.subscription
-        assignment = subscription and subscription.assignment
-        fetching = assignment.state_value(place) if assignment and place in assignment.tps else None
+        fetching = self._fetching(place)
         position = fetching.position if fetching and fetching.has_valid_position else 0
         return self._handed_over.get(place, 0), position
+
+    def lag(self, place: TP) -> int | None:
+        """Offsets between the committed one and the end of the log as of the last fetch, if both are known."""
+        committed, fetching = self.committed_offset(place), self._fetching(place)
+        if committed is None or fetching is None or fetching.highwater is None:
+            return None
+        return max(0, int(fetching.highwater) - committed)
+
+    def _fetching(self, place: TP) -> Any:
+        """State of a partition that is fetched, or `None` when it is not assigned."""
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        return assignment.state_value(place) if assignment and place in assignment.tps else None
 
     def rewind(self, place: TP, offset: int) -> None:
         """Read a partition again from an offset; chunks already fetched, of any partition, are fetched again too."""

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import faust
 import structlog
@@ -15,6 +16,7 @@ from faust.types import TP
 from streams import app as faust_app
 from streams.agent import Agent, Feed
 from streams.lag import committed_offsets, end_offsets
+from streams.metrics import Sample, served_metrics
 from streams.settings import Settings
 from streams.transport import ChunkConsumer
 from streams.watchdog import Standing, Watchdog
@@ -26,6 +28,14 @@ _LOOK_AFTER_GROUP_EVERY_S: Final = 0.5
 _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
 _STOP_WITHIN_S: Final = 25.0
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """An agent that has more to tell than how far it is."""
+
+    def measure(self) -> Iterable[Sample]:
+        """Values by now; called from a thread."""
 
 
 class _Run:
@@ -84,6 +94,22 @@ class _Run:
                 found[partition] = Standing(done, end, beats)
         return found
 
+    def measure(self) -> Iterable[Sample]:
+        """How far the agent is in each partition of ours, and what it says of itself."""
+        consumer = cast("ChunkConsumer", self.app.consumer)
+        for partition in sorted(self._partitions or ()):
+            labels, place = (self.name, str(partition)), TP(self.agent.topic, partition)
+            yield Sample("journeys_records_read_total", labels, self._feed.read[partition])
+            committed, lag = consumer.committed_offset(place), consumer.lag(place)
+            if committed is not None:
+                yield Sample("journeys_committed_offset", labels, committed)
+            if lag is not None:
+                yield Sample("journeys_lag_records", labels, lag)
+        for of in ("clickhouse", "kafka"):
+            yield Sample("journeys_retries_total", (self.name, of), self.agent.pulse.retries[of])
+        if isinstance(self.agent, Measured):
+            yield from self.agent.measure()
+
     def _has_more(self, partition: int, done: int, end: int) -> bool:
         """Whether there is something to read or to commit; the end of a log may be marks that nobody is given."""
         handed_over, position = cast("ChunkConsumer", self.app.consumer).reached(TP(self.agent.topic, partition))
@@ -114,12 +140,15 @@ class _Run:
             self._fail(error)
 
 
-async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None]) -> int:
+async def run_worker(
+    settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None], metrics_port: int | None = None
+) -> int:
     """Run agents until SIGTERM or SIGINT; exit code 0 after a clean stop, 1 when something could not go on.
 
     When they stand still without saying why, the process ends at once with the watchdog's code.
 
-    Raises what an agent raises when it starts: then nothing was read yet.
+    Raises what an agent raises when it starts, and `SettingsError` when the port for metrics is taken: then nothing was
+    read yet.
     """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -137,9 +166,11 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
     ticks: list[asyncio.Task[None]] = []
     watches: list[asyncio.Task[None]] = []
     watchdog = Watchdog(settings.watchdog, runs)
+    serving = ExitStack()
     try:
         for run in runs:
             await run.agent.start()
+        serving.enter_context(served_metrics(metrics_port, [run.measure for run in runs]))
         watchdog.start()
         if await _started(runs, stopping, fail):
             ticks = [asyncio.create_task(run.tick()) for run in runs]
@@ -160,6 +191,7 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
             await run.app.stop()
     finally:
         watchdog.stop()
+        serving.close()
         for run in runs:
             await run.agent.close()
     _log.info("worker_stopped", clean=not failures)

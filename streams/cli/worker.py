@@ -31,6 +31,10 @@ def command(
     ready_file: Annotated[
         Path | None, typer.Option(help="File to write the process id into when all agents are ready.")
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Serve metrics for Prometheus on http://127.0.0.1:PORT/metrics."),
+    ] = None,
 ) -> None:
     """Run agents."""
     names = [name.strip() for name in agents.split(",") if name.strip()]
@@ -67,5 +71,5 @@ def command(
             "alerts": [AlertsAgent],
         }
         wanted: list[Agent] = [kind(settings) for name in dict.fromkeys(names) for kind in kinds[name]]
-        code = asyncio.run(run_worker(settings, wanted, ready))
+        code = asyncio.run(run_worker(settings, wanted, ready, metrics_port))
     raise typer.Exit(code)
