@@ -15,6 +15,7 @@ pytestmark = pytest.mark.stack
 LIMITS = {"JOURNEYS_WATCHDOG__STANDSTILL_S": "2"}
 
 
+@pytest.mark.timeout(900)
 def test_workers_whose_clickhouse_or_broker_is_away_wait_and_finish_without_dying(tmp_path: Path) -> None:
     truth = generated(tmp_path, events=2000)
     lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
@@ -25,7 +26,7 @@ def test_workers_whose_clickhouse_or_broker_is_away_wait_and_finish_without_dyin
         stack.kill("clickhouse")
         stack.produce(b"".join(lines[:1000]))
         # Pauses grow from 0.2 s to 15 s; before the seventh attempt there was one longer than the limit.
-        wait_until(lambda: log.read_text().count('"clickhouse_unavailable"') >= 7, seconds=150)
+        wait_until(lambda: log.read_text().count('"clickhouse_unavailable"') >= 7, seconds=240)
         stack.up()
         stack.wait()
 
@@ -33,7 +34,7 @@ def test_workers_whose_clickhouse_or_broker_is_away_wait_and_finish_without_dyin
         os.kill(broker, signal.SIGSTOP)
         try:
             asked = log.read_text().count('"watchdog_does_not_know"')
-            wait_until(lambda: log.read_text().count('"watchdog_does_not_know"') >= asked + 2, seconds=150)
+            wait_until(lambda: log.read_text().count('"watchdog_does_not_know"') >= asked + 2, seconds=240)
         finally:
             os.kill(broker, signal.SIGCONT)
         stack.produce(b"".join(lines[1000:]))

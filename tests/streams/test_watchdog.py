@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.cli.worker import HELP
 from streams.pulse import Pulse
-from streams.watchdog import ProgressJudge, Standing, Standstill, Stillness
+from streams.watchdog import EXIT_CODE, ProgressJudge, Standing, Standstill, Stillness
 
 PLACE = ("journeys", 2)
 AT_100 = Standing(committed=100, end=250, beats=7)
@@ -22,6 +23,10 @@ def test_a_partition_that_stands_still_for_60_seconds_while_records_wait_is_foun
     assert judge.look(1029, {PLACE: AT_100}) is None
     assert judge.look(1059, {PLACE: AT_100}) is None
     assert judge.look(1060, {PLACE: AT_100}) == Standstill("journeys", 2, AT_100, 60)
+
+
+def test_the_help_of_the_command_names_the_exit_code() -> None:
+    assert f" {EXIT_CODE}: the watchdog" in HELP
 
 
 def test_what_people_are_told() -> None:
