@@ -16,6 +16,7 @@ from schemas.log import REASONS
 from schemas.touchpoint import TIME_FIELDS
 from schemas.vocabulary import CONTACT_KINDS, KINDS, NAMESPACES
 from sinks.clickhouse.error_codes import ERROR_GROUPS, Meaning
+from streams.metrics import CATALOGUE
 from streams.settings import Settings
 from streams.store import MOST_UNKNOWN
 
@@ -105,6 +106,12 @@ def clickhouse_errors() -> str:
     return markdown_table(("ClickHouse says", "the worker", "what to do", "codes"), rows)
 
 
+def metrics() -> str:
+    """Every metric that a worker serves."""
+    rows = [(f"`{name}`", ", ".join(labels), text) for name, (labels, text) in CATALOGUE.items()]
+    return markdown_table(("metric", "labels", "meaning"), rows)
+
+
 def settings() -> str:
     """Every setting with its environment variable and default."""
     return markdown_table(("variable", "default", "meaning"), list(_settings_rows(Settings, "JOURNEYS_")))
@@ -131,6 +138,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "identity-namespaces": identity_namespaces,
     "dead-letter-reasons": dead_letter_reasons,
     "clickhouse-errors": clickhouse_errors,
+    "metrics": metrics,
     "settings": settings,
 }
 

@@ -1,11 +1,13 @@
 """What an agent is, and the loop that feeds agents from Faust streams."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import faust
 import structlog
 
+from streams.pulse import Pulse
 from streams.transport import Chunk, ChunkConsumer, Record
 
 _log = structlog.get_logger()
@@ -41,6 +43,8 @@ class Agent(Protocol):
 
     name: str
     topic: str
+    #: Beats while the agent waits on purpose, or is at work for long: else the watchdog takes it for stuck.
+    pulse: Pulse
 
     async def start(self) -> None:
         """Prepare before the first record."""
@@ -74,6 +78,8 @@ class Feed:
         self._app = app
         self._agent = agent
         self._is_closed = False
+        #: Records handed over, by partition.
+        self.read: Counter[int] = Counter()
 
     def close(self) -> None:
         """Hand nothing over any more; what comes is dropped, and read again after the next start."""
@@ -87,6 +93,7 @@ class Feed:
             if self._is_closed or chunk.assignment != consumer.assignment_number:
                 _log.debug("chunk_dropped", agent=self._agent.name, records=len(chunk.records))
                 continue
+            self.read[chunk.place.partition] += len(chunk.records)
             await self._agent.handle(_delivery(consumer, chunk))
 
 

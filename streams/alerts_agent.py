@@ -19,6 +19,7 @@ from sinks.alerts.routing import AlertRouter, Routing, default_routing, load_rou
 from sinks.clickhouse.records import AlertRecord
 from sinks.clickhouse.rows import alert_block
 from streams.agent import Delivery
+from streams.pulse import Pulse
 from streams.settings import Settings
 from streams.store import Store, StorePort, clickhouse_address, refuse_nothing
 from streams.topics import OUTBOX
@@ -46,7 +47,8 @@ class AlertsAgent:
         self, settings: Settings, store: StorePort | None = None, now_s: Callable[[], float] = time.monotonic
     ) -> None:
         self._now_s = now_s
-        self._store = store or Store(clickhouse_address(settings.clickhouse))
+        self.pulse = Pulse()
+        self._store = store or Store(clickhouse_address(settings.clickhouse), self.pulse)
         path = settings.alert_routing
         self._routing_path = path
         self._routing: Routing = load_routing(path, rule_ids()) if path else default_routing()
@@ -87,6 +89,9 @@ class AlertsAgent:
     async def tick(self) -> None:
         """Try again what waits for its channel."""
         now = self._now_s()
+        if any(pause.until > now for pause in self._pauses.values()):
+            # Intents wait for their channel, unacknowledged, for as long as it is away.
+            self.pulse.beat()
         if self._waiting and any(0 < pause.until <= now for pause in self._pauses.values()):
             await self._turns.take(self._settle)
 

@@ -2,12 +2,14 @@
 
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import faust
 from faust.types import TopicT
 from yarl import URL
 
+from streams.members import instance_holder
 from streams.settings import KafkaSettings, Settings
 from streams.transport import Chunk, ChunkTransport
 
@@ -59,12 +61,14 @@ def faust_credentials(kafka: KafkaSettings) -> Any:
 def build_app(settings: Settings, agent: str) -> faust.App:
     """Faust app of one agent, with every default that could surprise set by hand."""
     timeout = settings.kafka.session_timeout_s
+    instance = settings.kafka.instance_id
     app = _FolderlessApp(
         f"{settings.group_prefix}-{agent}",
         broker=[URL(f"kafka://{server}") for server in settings.kafka.servers],
         broker_credentials=faust_credentials(settings.kafka),
         broker_session_timeout=timeout,
         broker_heartbeat_interval=timeout / 4,
+        consumer_group_instance_id=f"{instance}-{agent}" if instance else None,
         broker_rebalance_timeout=rebalance_timeout_s(settings.kafka),
         broker_commit_interval=0.2,
         broker_max_poll_records=5000,
@@ -81,7 +85,7 @@ def build_app(settings: Settings, agent: str) -> faust.App:
         worker_redirect_stdouts=False,
         autodiscover=False,
     )
-    app.transport = ChunkTransport(app.conf.broker_consumer, app)
+    app.transport = ChunkTransport(app.conf.broker_consumer, app, find_holder=partial(instance_holder, settings.kafka))
     return app
 
 

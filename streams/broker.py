@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import stamina
 import structlog
@@ -10,9 +10,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.headers import Headers
+from streams.pulse import Pulse
 from streams.settings import KafkaSettings
 
 _log = structlog.get_logger()
+_LONGEST_PAUSE_S: Final = 15.0
+#: The pause, and aiokafka's default of 40 s for an answer, for the metadata and for the records.
+_NEXT_ATTEMPT_WITHIN_S: Final = _LONGEST_PAUSE_S + 2 * 40.0
 
 
 class Outgoing(NamedTuple):
@@ -50,8 +54,9 @@ class ReliableProducer:
     again downstream, because every record has a key that is its own.
     """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, pulse: Pulse | None = None) -> None:
         self._kafka = kafka
+        self._pulse = pulse or Pulse()
         self._producer: AIOKafkaProducer | None = None
 
     async def send(self, records: Sequence[Outgoing]) -> None:
@@ -59,12 +64,14 @@ class ReliableProducer:
         if not records:
             return
         async for attempt in stamina.retry_context(
-            on=(KafkaError, OSError), attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
+            on=(KafkaError, OSError), attempts=None, timeout=None, wait_initial=0.2, wait_max=_LONGEST_PAUSE_S
         ):
             with attempt:
                 try:
                     await self._send_once(records)
                 except (KafkaError, OSError):
+                    # What succeeds is no sign of life: the clock's ticks do, even when nothing is read any more.
+                    self._pulse.retry("kafka", _NEXT_ATTEMPT_WITHIN_S)
                     await self.stop()
                     raise
 

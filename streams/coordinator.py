@@ -175,12 +175,27 @@ class Coordinator:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits for a flush: no records, and nobody whose deadline has passed."""
-        return not self._batches and not self._owner.has_due(self._reached)
+        return not self._batches and not self._owner.has_due(self.watermarks)
 
     @property
     def rows(self) -> int:
         """Touchpoints that wait for a flush."""
         return len(self._touchpoints)
+
+    @property
+    def persons(self) -> int:
+        """Persons in memory."""
+        return len(self._owner)
+
+    @property
+    def person_touchpoints(self) -> int:
+        """Touchpoints of all persons in memory."""
+        return self._owner.touchpoints
+
+    @property
+    def watermarks(self) -> dict[int, int | None]:
+        """Partition to the event time that it has reached (UTC ms), `None` before the first event."""
+        return {partition: watermark.value for partition, watermark in self._watermarks.copy().items()}
 
     async def assign(self, partitions: Iterable[int]) -> dict[int, int]:
         """Own these partitions and no others, from where their checkpoints stand.
@@ -332,7 +347,7 @@ class Coordinator:
         """Make everything taken so far durable, then acknowledge it."""
         if self.is_idle:
             return
-        watermarks = self._reached
+        watermarks = self.watermarks
         for partition, persons in self._owner.due(watermarks, _MOST_DUE).items():
             await self._load(partition, persons)
             self._owner.wake(persons)
@@ -361,10 +376,6 @@ class Coordinator:
         self._identities.let_go(self._owner.__contains__)
         _log.debug("flushed", touchpoints=len(self._touchpoints), persons=len(changes), intents=len(intents))
         self._clear()
-
-    @property
-    def _reached(self) -> dict[int, int | None]:
-        return {partition: watermark.value for partition, watermark in self._watermarks.items()}
 
     async def _load(self, partition: int, tenants: Mapping[str, str]) -> None:
         """Have in memory what is known of identifiers: whose they are, and those who are persons of their own."""

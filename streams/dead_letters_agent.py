@@ -12,6 +12,7 @@ from schemas.log import DeadLetter, Position
 from sinks.clickhouse.records import DeadLetterRecord
 from sinks.clickhouse.rows import dead_letter_block
 from streams.agent import Delivery
+from streams.pulse import Pulse
 from streams.settings import Settings
 from streams.store import Store, StorePort, clickhouse_address
 from streams.topics import DEAD
@@ -53,8 +54,9 @@ class DeadLettersAgent:
     topic = DEAD
 
     def __init__(self, settings: Settings, store: StorePort | None = None) -> None:
+        self.pulse = Pulse()
         self._settings = settings
-        self._store = store or Store(clickhouse_address(settings.clickhouse))
+        self._store = store or Store(clickhouse_address(settings.clickhouse), self.pulse)
         self._turns = Turns()
         self._keyring: Keyring | None = None
 

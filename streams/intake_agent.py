@@ -7,6 +7,7 @@ from typing import Final
 from streams.agent import Delivery
 from streams.broker import ReliableProducer
 from streams.intake import Intake
+from streams.pulse import Pulse
 from streams.settings import Settings
 from streams.topics import KEYED, TOUCHPOINTS, incarnations, partition_count
 from streams.turns import Turns
@@ -21,8 +22,9 @@ class IntakeAgent:
     topic = TOUCHPOINTS
 
     def __init__(self, settings: Settings) -> None:
+        self.pulse = Pulse()
         self._settings = settings
-        self._producer = ReliableProducer(settings.kafka)
+        self._producer = ReliableProducer(settings.kafka, self.pulse)
         self._intake: Intake | None = None
         # Ticks must not overtake the touchpoints they speak of.
         self._turns = Turns()

@@ -21,7 +21,9 @@ from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, 
 from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of
 from streams.identities import Identities
 from streams.intake import dead_letter_record, owner_partition, read_record
+from streams.metrics import Sample
 from streams.owner import Owner
+from streams.pulse import Pulse
 from streams.settings import Settings
 from streams.store import Store, StorePort, clickhouse_address
 from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations, partition_count
@@ -31,6 +33,8 @@ _log = structlog.get_logger()
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
 _WAKES_PER_RECORD: Final = 2_000
+#: What becomes of a touchpoint, one of these; see `Counts`.
+_OUTCOMES: Final = ("applied", "control", "dead", "duplicate", "forwarded", "refused", "superseded", "too_late")
 
 
 def core_settings(settings: Settings) -> CoreSettings:
@@ -50,9 +54,10 @@ class JourneysAgent:
     topic = KEYED
 
     def __init__(self, settings: Settings, store: StorePort | None = None) -> None:
+        self.pulse = Pulse()
         self._settings = settings
-        self._producer = ReliableProducer(settings.kafka)
-        self._store = store or Store(clickhouse_address(settings.clickhouse))
+        self._producer = ReliableProducer(settings.kafka, self.pulse)
+        self._store = store or Store(clickhouse_address(settings.clickhouse), self.pulse)
         self._admission = settings.admission()
         self._coordinator: Coordinator | None = None
         self._keyring: Keyring | None = None
@@ -61,6 +66,8 @@ class JourneysAgent:
         #: Partition to the offset before which the tables hold everything, until the first records show it is enough.
         self._durable: dict[int, int] = {}
         self._oldest: float | None = None
+        self._flushes = self._flushed_rows = 0
+        self._flush_s = 0.0
 
     async def start(self) -> None:
         """Read what the topics look like, and the secret."""
@@ -116,6 +123,24 @@ class JourneysAgent:
         await self._producer.stop()
         await self._store.close()
 
+    def measure(self) -> Iterable[Sample]:
+        """How far it is; called from a thread."""
+        if self._coordinator is None:
+            return
+        oldest, counts = self._oldest, self._coordinator.counts
+        for outcome in _OUTCOMES:
+            yield Sample("journeys_touchpoints_total", (outcome,), getattr(counts, outcome))
+        yield Sample("journeys_late_touchpoints_total", (), counts.late)
+        for partition, watermark in self._coordinator.watermarks.items():
+            if watermark is not None:
+                yield Sample("journeys_watermark_timestamp_seconds", (str(partition),), watermark / 1000)
+        yield Sample("journeys_flushes_total", (), self._flushes)
+        yield Sample("journeys_flush_seconds_total", (), self._flush_s)
+        yield Sample("journeys_flush_rows_total", (), self._flushed_rows)
+        yield Sample("journeys_oldest_unflushed_seconds", (), time.monotonic() - oldest if oldest is not None else 0.0)
+        yield Sample("journeys_persons", (), self._coordinator.persons)
+        yield Sample("journeys_person_touchpoints", (), self._coordinator.person_touchpoints)
+
     async def _end(self, within_s: float) -> None:
         if not await self._turns.end(within_s, self._flush):
             self._store.interrupt()
@@ -140,7 +165,12 @@ class JourneysAgent:
             await self._flush()
 
     async def _flush(self) -> None:
-        await self.coordinator.flush()
+        began, rows = time.monotonic(), self.coordinator.rows
+        if not self.coordinator.is_idle:
+            await self.coordinator.flush()
+            self._flushes += 1
+            self._flush_s += time.monotonic() - began
+            self._flushed_rows += rows
         self._oldest = None if self.coordinator.is_idle else time.monotonic()
 
     def _batch(self, delivery: Delivery) -> Batch:

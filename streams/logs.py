@@ -47,4 +47,6 @@ def configure_logs(*, verbose: bool = False) -> None:
         logging.getLogger("streams.app").setLevel(logging.WARNING)
         # Faust's timers complain of every chunk that takes longer than their tick.
         logging.getLogger("mode.timers").setLevel(logging.ERROR)
+        # What the watchdog's short-lived clients fail at they raise; that they were busy or closed concerns nobody.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
         logging.getLogger("clickhouse_driver.connection").setLevel(logging.ERROR)

@@ -47,6 +47,11 @@ class KafkaSettings(BaseModel):
     password: SecretStr | None = None
     ca_file: Path | None = None
     session_timeout_s: float = Field(10.0, gt=0, description="How long a worker may be silent before it is replaced.")
+    instance_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="Name of this worker that no other has; it keeps its partitions over a restart.",
+    )
 
     @property
     def servers(self) -> list[str]:
@@ -98,6 +103,17 @@ class FlushSettings(BaseModel):
     max_age_s: float = Field(1.0, gt=0, description="Age of the oldest touchpoint before a flush.")
 
 
+class WatchdogSettings(BaseModel):
+    """When a worker that stands still ends itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    standstill_s: float = Field(
+        60.0, gt=0, description="How long a partition may stand still while records wait and nothing is tried again."
+    )
+    silence_s: float = Field(20.0, gt=0, description="How long a worker's event loop may be silent.")
+
+
 class IdentitySettings(BaseModel):
     """How much may be joined into one person without anybody having said so."""
 
@@ -142,6 +158,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     flush: FlushSettings = FlushSettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     pepper_file: Path | None = Field(None, description="Secret for hashing identities; default DATA_DIR/pepper.")
     pepper_window_days: float = Field(
         90.0, ge=0, description="How long after a new key began identities are known under the key before it as well."

@@ -9,17 +9,22 @@ from typing import Final, Protocol, TypeVar
 import stamina
 
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.eraser import Eraser
+from sinks.clickhouse.connection import longest_attempt_s
+from sinks.clickhouse.eraser import MUTATION_TIMEOUT_S, Eraser
 from sinks.clickhouse.errors import AnswerUnknown, RowsRefused, SchemaMismatch, StoreUnavailable
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.rows import PreparedBlock
 from sinks.clickhouse.writer import RefusedRow, Writer
+from streams.pulse import Pulse
 from streams.settings import ClickHouseSettings, Settings, read_stack
 
 _T = TypeVar("_T")
 _CLOSE_WITHIN_S: Final = 2.0
 #: Answers in a row that nobody knows the meaning of: with the pauses between them, half a minute.
 MOST_UNKNOWN: Final = 8
+_LONGEST_PAUSE_S: Final = 15.0
+#: Two inserts for each row of a block in which the store refuses all.
+_BISECT_WITHIN_S: Final = 1_800.0
 #: User of the local engine that can only read, and reaches neither files nor other hosts.
 _LOCAL_READER: Final = "reader"
 
@@ -72,9 +77,12 @@ class Store:
     The same block is written again after a failure, with the same token; the waiting is the backpressure. Tables that
     do not fit raise `SchemaMismatch`, before the first question and after every failure: what comes back may be another
     server. So does a refusal that nobody knows the meaning of, when it comes again and again: a person has to act.
+    Every attempt is a beat of the pulse, whatever comes of it.
     """
 
-    def __init__(self, address: ClickHouseAddress) -> None:
+    def __init__(self, address: ClickHouseAddress, pulse: Pulse | None = None) -> None:
+        self._pulse = pulse or Pulse()
+        self._attempt_s = longest_attempt_s(address)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
         self._writer = Writer(address)
         self._reader = Reader(address)
@@ -88,7 +96,7 @@ class Store:
         try:
             await self._patiently(self._writer.insert, block)
         except RowsRefused:
-            return await self._patiently(self._writer.bisect, block)
+            return await self._patiently(self._writer.bisect, block, within_s=_BISECT_WITHIN_S)
         return ()
 
     async def read(self, question: Callable[[Reader], _T]) -> _T:
@@ -97,7 +105,7 @@ class Store:
 
     async def erase(self, work: Callable[[Eraser], _T]) -> _T:
         """What the eraser answers when it is done."""
-        return await self._patiently(work, self._eraser)
+        return await self._patiently(work, self._eraser, within_s=MUTATION_TIMEOUT_S)
 
     def interrupt(self) -> None:
         """Let the thread leave what nobody waits for any more; a server that is silent would hold it for a minute."""
@@ -115,20 +123,25 @@ class Store:
         await asyncio.wait(closing, timeout=_CLOSE_WITHIN_S)
         self._thread.shutdown(wait=False)
 
-    async def _patiently(self, work: Callable[..., _T], *arguments: object) -> _T:
+    async def _patiently(self, work: Callable[..., _T], *arguments: object, within_s: float | None = None) -> _T:
+        """Try until it is done; one attempt takes `within_s` seconds at most, by default one question's time."""
+        within_s = self._attempt_s if within_s is None else within_s
         loop = asyncio.get_running_loop()
         unknown = 0
         async for attempt in stamina.retry_context(
-            on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
+            on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=_LONGEST_PAUSE_S
         ):
             with attempt:
+                self._pulse.beat(within_s)
                 try:
                     if not self._has_tables:
                         await loop.run_in_executor(self._thread, self._reader.require_tables)
                         self._has_tables = True
-                    return await loop.run_in_executor(self._thread, work, *arguments)
+                        self._pulse.beat(within_s)
+                    result = await loop.run_in_executor(self._thread, work, *arguments)
                 except StoreUnavailable as error:
                     self._has_tables = False
+                    self._pulse.retry("clickhouse", 2 * _LONGEST_PAUSE_S)
                     unknown = unknown + 1 if isinstance(error, AnswerUnknown) else 0
                     if unknown == MOST_UNKNOWN:
                         raise SchemaMismatch(
@@ -136,6 +149,8 @@ class Store:
                             " what it names, then start the worker again; what was not committed is read again"
                         ) from error
                     raise
+                self._pulse.beat()
+                return result
         raise AssertionError("endless")
 
 

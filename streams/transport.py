@@ -5,15 +5,37 @@ one fetch in its value and the last of their offsets as its own. Agents acknowle
 acknowledged is a contiguous prefix of the partition and gaps need no bookkeeping.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
+import structlog
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import IllegalGenerationError
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import JoinGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from faust.types.tuples import Message
+from kafka.errors import KafkaError
 
+_log = structlog.get_logger()
 Record = ConsumerRecord
+
+
+class InstanceTaken(RuntimeError):
+    """Another live worker has the same instance id."""
+
+    def __init__(self, instance: str) -> None:
+        super().__init__(
+            f"another worker took over the instance id {instance}; give each worker that runs at the same time its own"
+            " JOURNEYS_KAFKA__INSTANCE_ID, or none at all"
+        )
+
+
+#: Asks the broker for the member id of whoever goes by an instance id in the group of that name.
+FindHolder = Callable[[str, str], str | None]
 
 
 class Chunk(NamedTuple):
@@ -32,6 +54,61 @@ class Chunk(NamedTuple):
         return TP(self.records[0].topic, self.records[0].partition)
 
 
+class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread with the connections to the group and the brokers."""
+
+    consumer: "ChunkConsumer"
+
+    async def on_start(self) -> None:
+        """Have the group's coordinator refuse to commit for a group that we are not in."""
+        await super().on_start()
+        coordinator = self.coordinator
+        commit = coordinator._do_commit_offsets
+
+        async def commit_as_member(assignment: Any, offsets: Mapping[TopicPartition, Any]) -> None:
+            # A group without members takes offsets from anybody, also older ones than those of the last member.
+            if coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID:
+                raise IllegalGenerationError(coordinator.group_id)
+            await commit(assignment, offsets)
+
+        coordinator._do_commit_offsets = commit_as_member
+
+    @property
+    def coordinator(self) -> GroupCoordinator:
+        """What keeps us in the group."""
+        return self._ensure_consumer()._coordinator
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Do not come back into a group in which somebody else goes by our name: they would have to go, and so on."""
+        was_put_out = self.coordinator.member_id == JoinGroupRequest.UNKNOWN_MEMBER_ID
+        if revoked and was_put_out and await self.is_replaced():
+            raise asyncio.CancelledError
+        await super().on_partitions_revoked(revoked)
+
+    async def is_replaced(self) -> bool:
+        """Whether another member goes by our instance id; noted as what makes the consumer fail."""
+        instance = self.app.conf.consumer_group_instance_id
+        if not instance:
+            return False
+        find_holder = cast("ChunkTransport", self.transport).find_holder
+        try:
+            holder = await asyncio.to_thread(find_holder, self.coordinator.group_id, instance)
+        except (KafkaError, ValueError) as error:
+            # The client cannot read what the embedded broker says of permissions, and calls it a wrong value.
+            _log.warning("group_not_described", error=f"{type(error).__name__}: {error}")
+            return False
+        if holder in {None, self.coordinator.member_id}:
+            return False
+        self.consumer.failure = InstanceTaken(instance)
+        return True
+
+    async def look_after_group(self) -> None:
+        """Note what ended the work of the coordinator: it waits for somebody to ask, and Faust does not."""
+        error = self.coordinator._pending_exception
+        if error is not None and not await self.is_replaced():
+            self.consumer.failure = error
+
+
 class ChunkConsumer(driver.Consumer):
     """Consumer whose messages are chunks, and that commits only what `acknowledge` was called for."""
 
@@ -39,10 +116,29 @@ class ChunkConsumer(driver.Consumer):
     assignment_number = 0
     #: The assignment whose chunks may be acknowledged. It lags behind while agents finish what they have in hand.
     _acknowledged_assignment = 0
+    #: Why this consumer will never be handed anything again.
+    failure: Exception | None = None
+    _thread: ChunkConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._rewinds: dict[TP, int] = {}
+        self._handed_over: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> ChunkConsumerThread:
+        return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def look_after_group(self) -> None:
+        """Find out whether the group still works for us.
+
+        Raises:
+            InstanceTaken: another live worker has our instance id.
+            KafkaError: the broker refuses us for good.
+
+        """
+        await self._thread.look_after_group()
+        if self.failure is not None:
+            raise self.failure
 
     def acknowledge(self, chunk: Chunk) -> None:
         """Note that everything up to the end of the chunk is durable; to be called in offset order.
@@ -60,6 +156,25 @@ class ChunkConsumer(driver.Consumer):
         """Offset from which the group would read on, or `None` when nothing was ever committed."""
         return self._committed_offset[place]
 
+    def reached(self, place: TP) -> tuple[int, int]:
+        """Offset after the last record that was handed over, and offset from which is fetched on; 0 when unknown."""
+        fetching = self._fetching(place)
+        position = fetching.position if fetching and fetching.has_valid_position else 0
+        return self._handed_over.get(place, 0), position
+
+    def lag(self, place: TP) -> int | None:
+        """Offsets between the committed one and the end of the log as of the last fetch, if both are known."""
+        committed, fetching = self.committed_offset(place), self._fetching(place)
+        if committed is None or fetching is None or fetching.highwater is None:
+            return None
+        return max(0, int(fetching.highwater) - committed)
+
+    def _fetching(self, place: TP) -> Any:
+        """State of a partition that is fetched, or `None` when it is not assigned."""
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        return assignment.state_value(place) if assignment and place in assignment.tps else None
+
     def rewind(self, place: TP, offset: int) -> None:
         """Read a partition again from an offset; chunks already fetched, of any partition, are fetched again too."""
         self.assignment_number += 1
@@ -76,6 +191,7 @@ class ChunkConsumer(driver.Consumer):
         """Begin a new assignment before anybody is told that the old one ended; commit what is finished meanwhile."""
         self.assignment_number += 1
         self._rewinds.clear()
+        self._handed_over.clear()
         await super().on_partitions_revoked(revoked)
         await self.commit_acknowledged()
         self._acknowledged_assignment = self.assignment_number
@@ -110,6 +226,7 @@ class ChunkConsumer(driver.Consumer):
                 # What is dropped here is fetched again: rebalances and rewinds end with a seek.
                 break
             if records and (active is None or tp in active or tp in self._buffered_partitions):
+                self._handed_over[tp] = records[-1].offset + 1
                 yield tp, self._chunk_message(tp, Chunk(assignment, records))
 
     async def _seek_amid_rebalance(self) -> None:
@@ -164,3 +281,7 @@ class ChunkTransport(driver.Transport):
     """The aiokafka transport with chunks."""
 
     Consumer: ClassVar[Any] = ChunkConsumer
+
+    def __init__(self, *args: Any, find_holder: FindHolder, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.find_holder = find_holder

@@ -5,22 +5,37 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import faust
 import structlog
+from faust.types import TP
 
 from streams import app as faust_app
 from streams.agent import Agent, Feed
+from streams.lag import committed_offsets, end_offsets
+from streams.metrics import Sample, served_metrics
 from streams.settings import Settings
+from streams.transport import ChunkConsumer
+from streams.watchdog import Standing, Watchdog
 
 _log = structlog.get_logger()
 _TICK_S: Final = 0.1
+_LOOK_AFTER_GROUP_EVERY_S: Final = 0.5
 #: How long agents may take for their last flush; what is not done by then is replayed.
 _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
 _STOP_WITHIN_S: Final = 25.0
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """An agent that has more to tell than how far it is."""
+
+    def measure(self) -> Iterable[Sample]:
+        """Values by now; called from a thread."""
 
 
 class _Run:
@@ -28,6 +43,10 @@ class _Run:
 
     def __init__(self, settings: Settings, agent: Agent, fail: Callable[[BaseException], None]) -> None:
         self.agent = agent
+        self.name = agent.name
+        self._kafka = settings.kafka
+        #: `None` while the group has not decided whose they are.
+        self._partitions: frozenset[int] | None = None
         self._fail = fail
         self._revocation_limit_s = faust_app.revocation_limit_s(settings.kafka)
         self._is_ending = False
@@ -43,6 +62,12 @@ class _Run:
             await self._guarded(self.agent.tick())
             await asyncio.sleep(_TICK_S)
 
+    async def look_after_group(self) -> None:
+        """End the worker when the group does not take it any more."""
+        while not self._is_ending:
+            await self._guarded(cast("ChunkConsumer", self.app.consumer).look_after_group())
+            await asyncio.sleep(_LOOK_AFTER_GROUP_EVERY_S)
+
     def end_reading(self) -> None:
         """Give the agent nothing more to do."""
         self._is_ending = True
@@ -51,6 +76,44 @@ class _Run:
     async def finish(self) -> None:
         """Have the agent finish what it has in hand."""
         await self._guarded(self.agent.finish(_FINISH_WITHIN_S))
+
+    def behind(self) -> Mapping[int, Standing]:
+        """Partitions of ours with records that wait; of all partitions while the group does not come together."""
+        if self.agent.pulse.is_good:
+            return {}
+        beats, ours = self.agent.pulse.beats, self._partitions
+        if ours is not None and not ours:
+            return {}
+        committed = committed_offsets(self._kafka, self.app.conf.id, self.agent.topic)
+        found: dict[int, Standing] = {}
+        for partition, end in end_offsets(self._kafka, self.agent.topic).items():
+            if ours is not None and partition not in ours:
+                continue
+            done = committed.get(partition, 0)
+            if done < end and (ours is None or self._has_more(partition, done, end)):
+                found[partition] = Standing(done, end, beats)
+        return found
+
+    def measure(self) -> Iterable[Sample]:
+        """How far the agent is in each partition of ours, and what it says of itself."""
+        consumer = cast("ChunkConsumer", self.app.consumer)
+        for partition in sorted(self._partitions or ()):
+            labels, place = (self.name, str(partition)), TP(self.agent.topic, partition)
+            yield Sample("journeys_records_read_total", labels, self._feed.read[partition])
+            committed, lag = consumer.committed_offset(place), consumer.lag(place)
+            if committed is not None:
+                yield Sample("journeys_committed_offset", labels, committed)
+            if lag is not None:
+                yield Sample("journeys_lag_records", labels, lag)
+        for of in ("clickhouse", "kafka"):
+            yield Sample("journeys_retries_total", (self.name, of), self.agent.pulse.retries[of])
+        if isinstance(self.agent, Measured):
+            yield from self.agent.measure()
+
+    def _has_more(self, partition: int, done: int, end: int) -> bool:
+        """Whether there is something to read or to commit; the end of a log may be marks that nobody is given."""
+        handed_over, position = cast("ChunkConsumer", self.app.consumer).reached(TP(self.agent.topic, partition))
+        return done < handed_over or position < end
 
     async def _read(self, stream: Any) -> None:
         await self._guarded(self._feed.run(stream))
@@ -61,9 +124,11 @@ class _Run:
         _, assigned = arguments
         partitions = frozenset(tp.partition for tp in assigned if tp.topic == self.agent.topic)
         _log.info("partitions_assigned", agent=self.agent.name, partitions=sorted(partitions))
+        self._partitions = partitions
         await self._guarded(self.agent.assigned(partitions))
 
     async def _revoked(self, *_arguments: Any, **_: Any) -> None:
+        self._partitions = None
         await self._guarded(self.agent.revoked(self._revocation_limit_s))
 
     async def _guarded(self, work: Awaitable[None]) -> None:
@@ -75,10 +140,15 @@ class _Run:
             self._fail(error)
 
 
-async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None]) -> int:
+async def run_worker(
+    settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None], metrics_port: int | None = None
+) -> int:
     """Run agents until SIGTERM or SIGINT; exit code 0 after a clean stop, 1 when something could not go on.
 
-    Raises what an agent raises when it starts: then nothing was read yet.
+    When they stand still without saying why, the process ends at once with the watchdog's code.
+
+    Raises what an agent raises when it starts, and `SettingsError` when the port for metrics is taken: then nothing was
+    read yet.
     """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -95,15 +165,21 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
     runs = [_Run(settings, agent, fail) for agent in agents]
     ticks: list[asyncio.Task[None]] = []
     watches: list[asyncio.Task[None]] = []
+    watchdog = Watchdog(settings.watchdog, runs)
+    serving = ExitStack()
     try:
         for run in runs:
             await run.agent.start()
+        serving.enter_context(served_metrics(metrics_port, [run.measure for run in runs]))
+        watchdog.start()
         if await _started(runs, stopping, fail):
             ticks = [asyncio.create_task(run.tick()) for run in runs]
             watches = [asyncio.create_task(_watch(run.app, stopping, fail)) for run in runs]
+            watches += [asyncio.create_task(run.look_after_group()) for run in runs]
             _log.info("worker_ready", agents=[agent.name for agent in agents])
             on_ready()
             await stopping.wait()
+        watchdog.stop()
         _end_process_if_stopping_hangs()
         for run in runs:
             run.end_reading()
@@ -114,6 +190,8 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
         for run in runs:
             await run.app.stop()
     finally:
+        watchdog.stop()
+        serving.close()
         for run in runs:
             await run.agent.close()
     _log.info("worker_stopped", clean=not failures)

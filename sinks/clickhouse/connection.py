@@ -77,6 +77,11 @@ def connect(address: ClickHouseAddress, *, database: str | None = None, whole_wi
     return client
 
 
+def longest_attempt_s(address: ClickHouseAddress) -> float:
+    """Seconds that one question may take at most, by default: to dial, and for a whole answer."""
+    return CONNECT_TIMEOUT_S + _SILENCES * address.answer_timeout_s
+
+
 def interrupt(client: Client) -> None:
     """End the wait of another thread for a server's answer: its query fails as if the server had gone."""
     waiting_on = client.connection.socket

@@ -10,7 +10,7 @@ from sinks.clickhouse.errors import ANSWER_ERRORS, understood
 from sinks.clickhouse.tables import FACTS, FRICTIONS, PERSONS
 
 #: A mutation rewrites whole parts of a table, and answers when it is done.
-_MUTATION_TIMEOUT_S: Final = 1_800
+MUTATION_TIMEOUT_S: Final = 1_800
 #: Identities in one statement: twice 36 characters and a namespace each, and ClickHouse takes 256 KiB.
 _IDENTITIES_PER_STATEMENT: Final = 500
 
@@ -59,7 +59,7 @@ class Eraser:
 
     def __init__(self, address: ClickHouseAddress) -> None:
         self._address = address
-        self._client = connect(address, whole_within_s=_MUTATION_TIMEOUT_S)
+        self._client = connect(address, whole_within_s=MUTATION_TIMEOUT_S)
 
     def count(self, erased: Sequence[ErasedIdentifier]) -> dict[str, dict[str, int]]:
         """How many rows hold anything of each, by identifier and table; repeated and withdrawn rows count."""
@@ -138,7 +138,7 @@ class Eraser:
         if found:
             sql = f"ALTER TABLE {table} {change} SETTINGS mutations_sync = 2"
             # The question has dialled; a server that does not even greet is given up much sooner than a mutation.
-            with self._client.connection.timeout_setter(_MUTATION_TIMEOUT_S):
+            with self._client.connection.timeout_setter(MUTATION_TIMEOUT_S):
                 self._execute(sql, parameters, f"erasing from {table}")
 
     def _execute(self, sql: str, parameters: dict[str, object], action: str) -> Sequence[tuple[Any, ...]]:

@@ -13,7 +13,9 @@ HELP = """Run agents until SIGTERM or Ctrl-C.
 
 intake checks raw touchpoints and forwards them to the owner of their person; journeys owns persons and writes what
 holds for them to ClickHouse, and notes dead letters there; alerts tells teams. Run as many workers as there are
-partitions. Exit code 0: stopped cleanly; 1: something could not go on, and nothing was lost: start it again.
+partitions. Exit code 0: stopped cleanly; 1: something could not go on; 3: the watchdog found that nothing moved on,
+though records waited and the broker answered, or that the event loop was silent, and wrote down all stacks. Nothing was
+lost in any case: start it again.
 """
 AGENTS = ("intake", "journeys", "alerts")
 
@@ -28,6 +30,10 @@ def command(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
     ready_file: Annotated[
         Path | None, typer.Option(help="File to write the process id into when all agents are ready.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Serve metrics for Prometheus on http://127.0.0.1:PORT/metrics."),
     ] = None,
 ) -> None:
     """Run agents."""
@@ -65,5 +71,5 @@ def command(
             "alerts": [AlertsAgent],
         }
         wanted: list[Agent] = [kind(settings) for name in dict.fromkeys(names) for kind in kinds[name]]
-        code = asyncio.run(run_worker(settings, wanted, ready))
+        code = asyncio.run(run_worker(settings, wanted, ready, metrics_port))
     raise typer.Exit(code)

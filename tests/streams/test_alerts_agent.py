@@ -161,6 +161,26 @@ def test_an_endpoint_that_is_away_holds_back_its_alerts_in_order_and_their_ackno
     run(desk, scenario)
 
 
+def test_while_alerts_wait_for_their_channel_the_agent_gives_signs_of_life_and_none_before_or_after(desk: Desk) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.endpoint.answer_next(BUSY)
+        agent = await desk.agent()
+        await agent.tick()
+        assert agent.pulse.beats == 0
+        await desk.deliver(agent, friction("f1"))
+        for _ in range(3):
+            await agent.tick()
+        assert agent.pulse.beats == 3
+        desk.clock.now_s += 1.0
+        await agent.tick()
+        await agent.tick()
+        assert names(desk.told, "f1") == ["f1", "f1"]
+        assert agent.pulse.beats == 3
+        await agent.close()
+
+    run(desk, scenario)
+
+
 def test_pauses_double_and_what_the_endpoint_asks_for_wins(desk: Desk) -> None:
     async def scenario(desk: Desk) -> None:
         desk.endpoint.answer_next(BUSY, BUSY, BUSY, Answer(status=429, headers={"Retry-After": "90"}))

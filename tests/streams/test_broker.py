@@ -9,8 +9,10 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from streams.broker import Outgoing, ReliableProducer
+from streams.pulse import Pulse
 from streams.settings import KafkaSettings, Settings
 from streams.topics import DEAD, KEYED, create_topics
+from tests.support.deadline import eventually
 from tests.support.kafka_records import broker_with_topics
 from tests.support.local_broker import free_port, start_broker
 from tests.support.processes import stopped
@@ -113,18 +115,21 @@ def test_a_broker_that_is_not_there_yet_is_waited_for() -> None:
 
 def test_whoever_stops_waiting_for_a_broker_can_send_again_later(kafka: KafkaSettings) -> None:
     async def whole() -> None:
-        away = ReliableProducer(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}"))
+        pulse = Pulse()
+        away = ReliableProducer(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}"), pulse)
         sending = asyncio.create_task(away.send([outgoing(1)]))
-        await asyncio.wait({sending}, timeout=0.5)
+        await eventually(lambda: pulse.retries["kafka"] == 1)
+        assert pulse.is_good
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
         await away.stop()
-        again = ReliableProducer(kafka)
+        again = ReliableProducer(kafka, pulse)
         await again.send([outgoing(7)])
         await again.stop()
         await again.send([outgoing(8)])
         await again.stop()
+        assert (pulse.retries["kafka"], pulse.beats) == (1, 1), "what succeeds is no sign of life"
 
     asyncio.run(asyncio.wait_for(whole(), 120))
     assert [record[0] for record in read(kafka, KEYED, 0, 2)] == [b"k7", b"k8"]

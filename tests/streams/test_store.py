@@ -14,6 +14,7 @@ from sinks.clickhouse.errors import SchemaMismatch
 from sinks.clickhouse.migrator import migrate
 from sinks.clickhouse.rows import touchpoint_block
 from sinks.clickhouse.writer import RefusedRow
+from streams.pulse import Pulse
 from streams.store import Store, refuse_nothing
 from tests.support.deadline import eventually
 from tests.support.local_broker import free_port
@@ -91,6 +92,23 @@ def test_a_server_that_is_away_is_waited_for_and_the_same_block_is_written_when_
             await store.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 120))
+
+
+def test_every_attempt_is_a_sign_of_life_good_for_the_pause_after_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        now_s = 1000.0
+        pulse = Pulse(lambda: now_s)
+        store = Store(ClickHouseAddress(host="127.0.0.1", port=free_port()), pulse)
+        inserting = asyncio.create_task(store.insert(BLOCK))
+        await eventually(lambda: pulse.retries == {"clickhouse": 2})
+        assert pulse.beats >= 4
+        now_s += 15.0
+        assert pulse.is_good
+        inserting.cancel()
+        await asyncio.wait({inserting})
+        await store.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
 @pytest.mark.stack

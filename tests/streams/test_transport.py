@@ -13,6 +13,7 @@ from kafka import KafkaProducer
 from streams.agent import Delivery, Feed
 from streams.app import build_app, chunk_topic, register_agent
 from streams.lag import committed_offsets
+from streams.pulse import Pulse
 from streams.settings import KafkaSettings, Settings
 from streams.topics import TOUCHPOINTS
 from streams.transport import Chunk, ChunkConsumer
@@ -37,6 +38,7 @@ class Collector:
     topic = TOUCHPOINTS
 
     def __init__(self) -> None:
+        self.pulse = Pulse()
         self.deliveries: list[Delivery] = []
 
     def offsets(self, partition: int) -> list[int]:

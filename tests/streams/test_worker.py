@@ -1,97 +1,27 @@
 """Workers as processes on a real broker: told to stop, killed, broken, and joined by others. Nothing may be lost."""
 
+import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from streams.lag import committed_offsets
+from streams import watchdog
 from streams.settings import KafkaSettings
-from streams.topics import TOUCHPOINTS
 from tests.support.deadline import wait_until
 from tests.support.kafka_records import broker_with_topics
-from tests.support.processes import REPOSITORY, stopped
-from tests.support.scripted_worker import NAME, Behaviour
+from tests.support.scripted_worker import Behaviour
+from tests.support.worker_process import PARTITIONS, committed_records, owned, send, sent, worker
 
 pytestmark = pytest.mark.stack
-
-GROUP = f"journeys-{NAME}"
-PARTITIONS = 4
 
 
 @pytest.fixture
 def kafka() -> Iterator[KafkaSettings]:
     with broker_with_topics() as settings:
         yield settings
-
-
-class Worker:
-    """A scripted worker's process and what it wrote down."""
-
-    def __init__(self, process: subprocess.Popen[str], file: Path) -> None:
-        self.process = process
-        self._file = file
-
-    @property
-    def lines(self) -> list[str]:
-        return self._file.read_text().splitlines() if self._file.exists() else []
-
-    @property
-    def records(self) -> list[tuple[int, int]]:
-        return [
-            (int(partition), int(offset))
-            for kind, partition, offset in (line.split() for line in self.lines if line.startswith("record "))
-            if kind
-        ]
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-
-@contextmanager
-def worker(kafka: KafkaSettings, behaviour: Behaviour, file: Path) -> Iterator[Worker]:
-    command = [sys.executable, "-m", "tests.support.scripted_worker", kafka.bootstrap, TOUCHPOINTS, behaviour.value]
-    with (
-        file.with_suffix(".log").open("w") as log,
-        subprocess.Popen([*command, str(file)], cwd=REPOSITORY, stderr=log, text=True) as process,
-        stopped(process),
-    ):
-        yield Worker(process, file)
-
-
-def send(kafka: KafkaSettings, count: int) -> None:
-    producer = KafkaProducer(bootstrap_servers=kafka.servers, acks="all")
-    for number in range(count):
-        producer.send(TOUCHPOINTS, value=b"x" * 50, partition=number % PARTITIONS)
-    producer.flush(30)
-    producer.close()
-
-
-def sent(kafka: KafkaSettings) -> set[tuple[int, int]]:
-    """Partition and offset of every record in the topic."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka.servers, enable_auto_commit=False)
-    try:
-        places = [TopicPartition(TOUCHPOINTS, number) for number in range(PARTITIONS)]
-        consumer.assign(places)
-        consumer.seek_to_beginning(*places)
-        found: set[tuple[int, int]] = set()
-        while records := consumer.poll(timeout_ms=1_000):
-            found |= {(place.partition, record.offset) for place, group in records.items() for record in group}
-        return found
-    finally:
-        consumer.close()
-
-
-def committed_records(kafka: KafkaSettings) -> set[tuple[int, int]]:
-    """Everything before the committed offsets."""
-    offsets = committed_offsets(kafka, GROUP, TOUCHPOINTS)
-    return {(partition, offset) for partition, end in offsets.items() for offset in range(end)}
 
 
 def test_told_to_stop_a_worker_commits_what_it_acknowledged_and_ends_with_0(
@@ -187,3 +117,71 @@ def test_workers_that_come_and_go_and_die_lose_nothing(kafka: KafkaSettings, tmp
         wait_until(lambda: done | set(stays.records) == sent(kafka), seconds=90)
         assert stays.end(signal.SIGTERM) == 0
     assert committed_records(kafka) == sent(kafka)
+
+
+IMPATIENT = {"JOURNEYS_WATCHDOG__STANDSTILL_S": "4", "JOURNEYS_WATCHDOG__SILENCE_S": "600"}
+
+
+def test_a_worker_whose_event_loop_is_blocked_writes_down_where_and_ends_itself(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    send(kafka, 4)
+    limits = {"JOURNEYS_WATCHDOG__STANDSTILL_S": "600", "JOURNEYS_WATCHDOG__SILENCE_S": "5"}
+    with worker(kafka, Behaviour.BLOCKING, tmp_path / "a", limits) as blocked:
+        assert blocked.process.wait(60) == watchdog.EXIT_CODE
+    log = (tmp_path / "a.log").read_text()
+    assert "worker: the event loop has been silent for 5 s; ending with code 3" in log
+    assert "scripted_worker.py" in log
+    assert committed_records(kafka) == set()
+
+
+def test_a_worker_that_waits_for_what_never_comes_writes_down_where_and_ends_itself(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    send(kafka, 4)
+    with worker(kafka, Behaviour.STUCK, tmp_path / "a", IMPATIENT) as stuck:
+        assert stuck.process.wait(60) == watchdog.EXIT_CODE
+        assert len(stuck.records) == 1
+    log = (tmp_path / "a.log").read_text()
+    assert re.search(
+        r"worker: agent scripted has not moved on from offset 0 of partition \d for \d s, while records up to offset 1"
+        r" wait; ending with code 3",
+        log,
+    )
+    # The threads' stacks end in the event loop; the task's shows the line that waits.
+    assert "create_future()" in log
+    assert committed_records(kafka) == set()
+
+
+def test_the_watchdog_lets_those_alone_that_have_nothing_to_do_that_wait_on_purpose_or_that_own_nothing(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(worker(kafka, Behaviour.DILIGENT, tmp_path / f"{number}", IMPATIENT))
+            for number in range(PARTITIONS)
+        ]
+        wait_until(lambda: all(owned(one) for one in workers), seconds=90)
+        spare = stack.enter_context(worker(kafka, Behaviour.DILIGENT, tmp_path / "spare", IMPATIENT))
+        wait_until(lambda: "ready" in spare.lines, seconds=60)
+        send(kafka, 4)
+        wait_until(lambda: committed_records(kafka) == sent(kafka), seconds=60)
+        # As long as it takes another worker to be found stuck, in a group and topic of the same broker.
+        stuck = stack.enter_context(
+            worker(kafka, Behaviour.STUCK, tmp_path / "stuck", {**IMPATIENT, "JOURNEYS_GROUP_PREFIX": "other"})
+        )
+        wait_until(lambda: stuck.process.poll() is not None, seconds=90)
+        assert [one.process.poll() for one in [*workers, spare]] == [None] * 5
+
+
+def test_a_worker_that_gives_signs_of_life_is_let_alone_though_nothing_moves(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    send(kafka, 4)
+    with (
+        worker(kafka, Behaviour.WAITING, tmp_path / "a", IMPATIENT) as waiting,
+        worker(kafka, Behaviour.STUCK, tmp_path / "b", {**IMPATIENT, "JOURNEYS_GROUP_PREFIX": "other"}) as stuck,
+    ):
+        wait_until(lambda: len(waiting.records) == 1, seconds=60)
+        assert stuck.process.wait(90) == watchdog.EXIT_CODE
+        assert waiting.process.poll() is None

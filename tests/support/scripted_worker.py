@@ -6,15 +6,20 @@
 import asyncio
 import os
 import sys
+import time
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from streams.agent import Delivery
 from streams.logs import configure_logs
-from streams.settings import KafkaSettings, Settings
+from streams.pulse import Pulse
+from streams.settings import Settings
 from streams.worker import run_worker
 
 NAME = "scripted"
+#: Longer than any test waits.
+_FOR_EVER_S = 3_600
 
 
 class Behaviour(Enum):
@@ -28,6 +33,12 @@ class Behaviour(Enum):
     HANDING_OVER = "handing_over"
     #: Breaks at the first delivery.
     BREAKING = "breaking"
+    #: Blocks the event loop at the first delivery.
+    BLOCKING = "blocking"
+    #: Waits at the first delivery for what never comes.
+    STUCK = "stuck"
+    #: As the stuck one, but gives signs of life.
+    WAITING = "waiting"
     #: Breaks when it is told to finish.
     BREAKING_LATE = "breaking_late"
 
@@ -39,6 +50,7 @@ class ScriptedAgent:
 
     def __init__(self, topic: str, behaviour: Behaviour, file: Path) -> None:
         self.topic = topic
+        self.pulse = Pulse()
         self._behaviour = behaviour
         self._out = file.open("a", encoding="utf-8")
         self._held: list[Delivery] = []
@@ -57,12 +69,18 @@ class ScriptedAgent:
     async def handle(self, delivery: Delivery) -> None:
         if self._behaviour is Behaviour.BREAKING:
             raise LookupError("broken on purpose")
+        if self._behaviour is Behaviour.BLOCKING:
+            time.sleep(_FOR_EVER_S)  # noqa: ASYNC251 - that is the point
         self._note(*(f"record {delivery.partition} {record.offset}" for record in delivery.records))
         self._held.append(delivery)
         if self._behaviour is Behaviour.DILIGENT:
             self._acknowledge_held()
+        if self._behaviour in {Behaviour.STUCK, Behaviour.WAITING}:
+            await asyncio.get_running_loop().create_future()
 
-    async def tick(self) -> None: ...
+    async def tick(self) -> None:
+        if self._behaviour is Behaviour.WAITING and self._held:
+            self.pulse.beat()
 
     async def finish(self, within_s: float) -> None:  # noqa: ARG002
         if self._behaviour is Behaviour.BREAKING_LATE:
@@ -88,9 +106,10 @@ class ScriptedAgent:
 def main() -> None:
     configure_logs()
     bootstrap, topic, behaviour, file = sys.argv[1:]
-    kafka = KafkaSettings(bootstrap=bootstrap, session_timeout_s=6)
+    # A part of the section: the environment may set the others.
+    section: dict[str, Any] = {"kafka": {"bootstrap": bootstrap}}
     agent = ScriptedAgent(topic, Behaviour(behaviour), Path(file))
-    sys.exit(asyncio.run(run_worker(Settings(kafka=kafka), [agent], lambda: agent._note("ready"))))
+    sys.exit(asyncio.run(run_worker(Settings(**section), [agent], lambda: agent._note("ready"))))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+"""What a worker tells Prometheus: read where it arises when somebody asks, by a thread of its own."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streams.settings import SettingsError
+
+_HOST: Final = "127.0.0.1"
+
+
+class Sample(NamedTuple):
+    """A value of a metric; labels in the order of the catalogue."""
+
+    metric: str
+    labels: tuple[str, ...]
+    value: float
+
+
+#: Values of a part of the worker. Called from another thread than the one that changes them.
+Measure = Callable[[], Iterable[Sample]]
+
+#: Metric to its labels and meaning; what ends in `_total` counts from the start of the process.
+CATALOGUE: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    "journeys_records_read_total": (("agent", "partition"), "Records handed to the agent, those read again included."),
+    "journeys_committed_offset": (("agent", "partition"), "Offset from which the group would read on."),
+    "journeys_lag_records": (("agent", "partition"), "Offsets between that and the end, as of the last fetch."),
+    "journeys_retries_total": (("agent", "of"), "Attempts that ClickHouse or Kafka did not answer."),
+    "journeys_touchpoints_total": (("outcome",), "What became of touchpoints; those read again count again."),
+    "journeys_late_touchpoints_total": ((), "Applied touchpoints that were behind the watermark."),
+    "journeys_watermark_timestamp_seconds": (("partition",), "Event time reached, in seconds since 1970, UTC."),
+    "journeys_flushes_total": ((), "Flushes that are durable."),
+    "journeys_flush_seconds_total": ((), "Time that they took."),
+    "journeys_flush_rows_total": ((), "Touchpoints that they held."),
+    "journeys_oldest_unflushed_seconds": ((), "For how long the oldest touchpoint has waited to be written."),
+    "journeys_persons": ((), "Persons in memory."),
+    "journeys_person_touchpoints": ((), "Touchpoints of all of them."),
+}
+
+
+class _Measuring(Collector):
+    def __init__(self, sources: Sequence[Measure]) -> None:
+        self._sources = sources
+        self._told: dict[tuple[str, tuple[str, ...]], float] = {}
+
+    def collect(self) -> Iterable[Metric]:
+        families = {
+            name: (CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily)(name, text, labels=labels)
+            for name, (labels, text) in CATALOGUE.items()
+        }
+        for source in self._sources:
+            for name, labels, value in source():
+                if name.endswith("_total"):
+                    # What counts may be taken back when the store refuses a row. A fall would look like a new start.
+                    value = self._told[name, labels] = max(value, self._told.get((name, labels), 0.0))  # noqa: PLW2901
+                families[name].add_metric(labels, value)
+        return families.values()
+
+
+@contextmanager
+def served_metrics(port: int | None, sources: Sequence[Measure]) -> Iterator[None]:
+    """Serve http://127.0.0.1:PORT/metrics inside of the block; nothing without a port.
+
+    Raises:
+        SettingsError: the port is taken.
+
+    """
+    if port is None:
+        yield
+        return
+    registry = CollectorRegistry()
+    # Memory, processor time, open files.
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    registry.register(_Measuring(sources))
+    try:
+        server, _ = start_http_server(port, addr=_HOST, registry=registry)
+    except OSError as error:
+        raise SettingsError(
+            f"metrics cannot be served on {_HOST}:{port} ({error.strerror}); choose another --metrics-port"
+        ) from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
