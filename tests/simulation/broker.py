@@ -103,22 +103,29 @@ class Log:
             if not any(row["version"] == intent.version for row in rows) and not self._tables.erased:
                 self._scheduler.fail("told of a friction that is not in the tables", intent.friction_id)
 
-    def is_durable(self, entry: Entry, erased: set[str]) -> bool:
-        """Whether nothing is lost of a record when it is not read again (I7)."""
+    def check_durable(self, what: str, partition: int, start: int, stop: int) -> None:
+        """Nothing may be lost of these records when they are not read again."""
+        for offset, entry in enumerate(self.entries[partition][start:stop], start):
+            if not self._is_durable(entry):
+                self._scheduler.fail(what, f"partition {partition}, offset {offset} of {start} to {stop}: {entry}")
+
+    def _is_durable(self, entry: Entry) -> bool:
+        erased = self._tables.erased
         if entry is None:
             return True
         if isinstance(entry, DeadLetter):
             return entry.position in self.dead
-        place = Position(entry.origin_topic, entry.origin_partition, entry.origin_offset)
-        if entry.touchpoint.source == REFUSED_SOURCE:
-            return place in self.dead or not erased.isdisjoint(_identifiers(entry)) or self._is_elsewhere_dead(entry)
+        if not erased.isdisjoint(_identifiers(entry)):
+            return True
         if entry.touchpoint.kind == ERASE_REQUESTED:
             # What many share is nobody's, and nobody can be erased by it.
-            return entry.identity_hash in erased or self._story.is_crowded
-        return entry.key in self._tables.keys or not erased.isdisjoint(_identifiers(entry))
+            return self._story.is_crowded
+        if entry.touchpoint.source == REFUSED_SOURCE:
+            return self._is_dead(entry)
+        return entry.key in self._tables.keys
 
-    def _is_elsewhere_dead(self, entry: AppliedTouchpoint) -> bool:
-        """A copy of a dead letter is not sent again as long as its person is in memory."""
+    def _is_dead(self, entry: AppliedTouchpoint) -> bool:
+        """Whether it, or a copy of it, is a dead letter: one of them is enough while their person is in memory."""
         return any(
             Position(other.origin_topic, other.origin_partition, other.origin_offset) in self.dead
             for entries in self.entries
@@ -205,16 +212,15 @@ class Group:
         if generation != self.generation or member not in self.members:
             self._scheduler.note("group", "refused", dict(offsets), "of", member.process.name)
             return False
-        erased = self._tables.erased
         for partition, offset in offsets.items():
             before = self.committed[partition]
+            if offset > len(self._log.partitions[partition]):
+                self._scheduler.fail("committed what was never written", f"partition {partition}: {offset}")
+            if offset > self._tables.checkpoints.get(partition, 0):
+                self._scheduler.fail("committed before the checkpoint", f"partition {partition}: {offset}")
             if offset < before:
                 self._scheduler.fail("I8: an offset went back", f"partition {partition}: {before} -> {offset}")
-            for entry in self._log.entries[partition][before:offset]:
-                if not self._log.is_durable(entry, erased):
-                    self._scheduler.fail(
-                        "I7: committed before it was durable", f"partition {partition}, {before} -> {offset}: {entry}"
-                    )
+            self._log.check_durable("I7: committed before it was durable", partition, before, offset)
             self.committed[partition] = offset
         return True
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from processors.watermarks import Watermark
 from schemas.touchpoint import AppliedTouchpoint
 from sinks.alerts.ledger import plan
 from tests.simulation.story import REFUSED_SOURCE
@@ -16,17 +17,18 @@ def check_end(world: "World") -> None:
     fail = world.scheduler.fail
     tables, log = world.tables, world.log
     erased = tables.erased
-    written = [entry for entries in log.entries for entry in entries]
-    for entry in written:
-        if not log.is_durable(entry, erased):
-            fail("I7: lost", str(entry))
+    for partition, records in enumerate(log.partitions):
+        log.check_durable("I1: lost", partition, 0, len(records))
+    _time_is_what_ticks_say(world)
+    _everybody_was_woken(world)
     _nothing_of_the_erased(world)
     if erased and world.story.is_crowded:
         # Whom a placeholder parted depends on links that are gone: there is no one look to compare with.
         return
     told = [
         left
-        for entry in written
+        for entries in log.entries
+        for entry in entries
         if isinstance(entry, AppliedTouchpoint)
         and entry.touchpoint.source != REFUSED_SOURCE
         and (left := without_erased(entry, erased)) is not None
@@ -45,6 +47,17 @@ def check_end(world: "World") -> None:
         fail("I9: told of what was withdrawn", str(open_frictions - set(tables.live("friction"))))
 
 
+def _time_is_what_ticks_say(world: "World") -> None:
+    for partition, ticks in enumerate(world.log.ticks):
+        watermark = Watermark()
+        for tick in ticks:
+            watermark.apply(tick)
+        rows = [row for row in world.tables.written["checkpoints"] if row["partition"] == partition]
+        reached = max(rows, key=lambda row: int(row["next_offset"]))["watermark"] if rows else None
+        if reached != watermark.value:
+            world.scheduler.fail("time is not what ticks say", f"partition {partition}: {reached}, {watermark.value}")
+
+
 def _nothing_of_the_erased(world: "World") -> None:
     for table, rows in world.tables.written.items():
         if table not in {"erased_identifiers", "erasure_receipts"}:
@@ -53,6 +66,16 @@ def _nothing_of_the_erased(world: "World") -> None:
                 for identifier in world.tables.erased:
                     if identifier in text:
                         world.scheduler.fail("left of somebody who asked to be forgotten", f"{table}: {row}")
+
+
+def _everybody_was_woken(world: "World") -> None:
+    """Whoever may be another person by a link was woken after it was durable."""
+    tables = world.tables
+    placeholders = {row["identifier"] for row in tables.written["person_identifiers"] if row["is_placeholder"]}
+    for (identifier, other), insert in tables.linked.items():
+        if tables.erased.isdisjoint((identifier, other)) and placeholders.isdisjoint((identifier, other)):
+            if world.log.woken.get(identifier, -1) < insert:
+                world.scheduler.fail("a wake is owed", f"{identifier} for a link to {other}")
 
 
 def _difference(kind: str, expected: dict[str, Row], actual: dict[str, Row]) -> str:

@@ -49,12 +49,12 @@ class Scheduler:
     def note(self, who: str, *what: object) -> None:
         self.trace.append(Event(self.loop.time(), who, what))
 
-    def delay(self) -> float:
-        """Seconds that a message takes."""
+    def delay(self, pace: float = 1.0) -> float:
+        """Seconds that a message takes to or from somebody who is `pace` times as slow as others."""
         chance = self.random.random()
-        if self.is_healed or chance >= self.mishaps.slow:
+        if self.is_healed:
             return chance * 0.02
-        return self.random.uniform(0.3, 6.0)
+        return self.random.uniform(0.3, 6.0) if chance < self.mishaps.slow else chance * 0.02 * pace
 
     def is_failing(self) -> bool:
         return not self.is_healed and self.random.random() < self.mishaps.errors
@@ -89,6 +89,7 @@ class Process:
         self._on_pause = on_pause
         self._tasks: set[asyncio.Task[Any]] = set()
         self._paused_until = 0.0
+        self._pace = scheduler.random.choice((1.0, 1.0, 1.0, 5.0, 40.0))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._scheduler.loop.create_task(work)
@@ -130,7 +131,7 @@ class Process:
             if moment is Moment.BEFORE:
                 self._kill(name, moment)
             try:
-                await asyncio.sleep(scheduler.delay())
+                await asyncio.sleep(scheduler.delay(self._pace))
             except asyncio.CancelledError:
                 self._let_go(name, items, take_effect)
                 raise
@@ -151,7 +152,7 @@ class Process:
             if moment is Moment.AFTER:
                 self._kill(name, moment)
             if scheduler.random.random() < 0.5:
-                await asyncio.sleep(scheduler.delay())
+                await asyncio.sleep(scheduler.delay(self._pace))
                 if self.is_paused or not self.is_alive:
                     await self.awake()
             return answer

@@ -18,7 +18,7 @@ from streams.broker import Outgoing
 from streams.erasures import ERASE_REQUESTED
 from streams.headers import TICK_HEADERS, origin_headers
 from streams.intake import owner_partition, read_record
-from streams.settings import FlushSettings, IdentitySettings, Settings
+from streams.settings import IdentitySettings, Settings
 from streams.topics import KEYED, TOUCHPOINTS
 from tests.support.deliveries import a_record
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY
@@ -82,7 +82,6 @@ def tell(seed: int) -> Story:
     identity = IdentitySettings(max_companions=2) if is_crowded else _SETTINGS.identity
     settings = _SETTINGS.model_copy(
         update={
-            "flush": FlushSettings(max_rows=draw.choice([1, 3, 6, 1_000]), max_age_s=draw.choice([0.2, 1.0])),
             "max_persons": draw.choice([1, 2, 1_000, 1_000]),
             "max_touchpoints": draw.choice([3, 10_000, 10_000]),
             "identity": identity,
@@ -154,10 +153,13 @@ class _Writer:
             if draw.random() < 0.4:
                 self._tick(SourceProgress(0, self._newest))
             elif draw.random() < 0.15:
-                self._tick(SourceProgress(0, None, 60_000))
+                self._quiet()
         if draw.random() < 0.5:
             self._at += draw.uniform(0, 1)
             self._tick(SourceProgress(0, self._newest + 60 * DAY))
+        for _ in range(draw.choice([0, 0, 1, 3])):
+            self._at += draw.uniform(0, 1)
+            self._quiet()
         return tuple(self._records)
 
     def _touchpoints(self, *, has_erasures: bool) -> list[Touchpoint]:
@@ -233,6 +235,9 @@ class _Writer:
         """Intake died before it committed: the same record once more."""
         sent = [record for _, record in self._records if record.headers != TICK_HEADERS]
         self._records.append((self._at, self._draw.choice(sent)))
+
+    def _quiet(self) -> None:
+        self._tick(SourceProgress(0, None, self._draw.choice([MINUTE, HOUR, 2 * DAY])))
 
     def _tick(self, progress: SourceProgress) -> None:
         value = encode_tick(Tick((progress,)))

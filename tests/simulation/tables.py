@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
+from processors.identities import follows
 from schemas.touchpoint import TouchpointKey
 from sinks.clickhouse.eraser import Eraser
 from sinks.clickhouse.reader import Reader
@@ -13,7 +14,7 @@ from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.story import REFUSED_SOURCE
 from tests.simulation.violation import Fail
 from tests.support.faults import Faults
-from tests.support.memory_store import MemoryStore, Row, rows_of
+from tests.support.memory_store import MemoryStore, Row, link_of, rows_of
 
 _T = TypeVar("_T")
 _IDS = {table.name: id_column for table, id_column in FACTS.values()}
@@ -36,9 +37,12 @@ class Tables(MemoryStore):
         self._tokens: dict[str, list[Row]] = {}
         self._contents: dict[tuple[str, str, int], Row] = {}
         self.keys: set[TouchpointKey] = set()
-        #: By identifier and other identifier: number of the first insert of a link between them.
+        #: By identifier and other identifier: number of the first insert of a link that may join them.
         self.linked: dict[tuple[str, str], int] = {}
         self.inserts = 0
+        #: By partition: up to where everything is durable, as checkpoints have it.
+        self.checkpoints: dict[int, int] = {}
+        self.on_checkpoint: Callable[[int, int], None] = lambda partition, offset: None
         #: Identifiers of those who asked to be forgotten.
         self.erased: set[str] = set()
 
@@ -57,11 +61,18 @@ class Tables(MemoryStore):
     def _check(self, table: str, rows: Sequence[Row]) -> None:
         if table == "touchpoints":
             self.keys.update(TouchpointKey(row["tenant"], row["source"], row["id"]) for row in rows)
+        elif table == "checkpoints":
+            for row in rows:
+                self.on_checkpoint(row["partition"], row["next_offset"])
+                self.checkpoints[row["partition"]] = max(
+                    row["next_offset"], self.checkpoints.get(row["partition"], 0)
+                )
         elif table == "erased_identifiers":
             self.erased.update(row["identifier"] for row in rows)
         elif table == "identity_links":
             for row in rows:
-                self.linked.setdefault((row["identifier"], row["other_identifier"]), self.inserts)
+                if follows(link_of(row)):
+                    self.linked.setdefault((row["identifier"], row["other_identifier"]), self.inserts)
         id_column = _IDS.get(table)
         if id_column is None:
             return

@@ -11,6 +11,7 @@ from streams.agent import Feed
 from streams.broker import Outgoing
 from streams.coordinator import Batch
 from streams.journeys_agent import JourneysAgent
+from streams.settings import FlushSettings
 from streams.topics import DEAD, KEYED, OUTBOX, TOUCHPOINTS
 from streams.transport import Chunk
 from tests.simulation.broker import Group, Log, Record
@@ -76,7 +77,8 @@ class Consumer:
 
     async def commit_acknowledged(self) -> None:
         async with self._committing:
-            acked, self._acked = self._acked, {}
+            acked = {place: offset for place, offset in self._acked.items() if offset > self._committed.get(place, 0)}
+            self._acked.clear()
             if acked:
                 await self._worker.process.call(f"commit {acked}", [(self.generation, acked)], self._commit)
 
@@ -143,7 +145,10 @@ class Worker:
         self._taken = 0
         self._is_ending = False
         self.consumer = Consumer(self, scheduler, group, log)
-        self.agent = make(story.settings, WorkerStore(scheduler, self.process, tables), WorkerProducer(self.process, log))
+        draw = scheduler.random
+        flush = FlushSettings(max_rows=draw.choice((1, 3, 6, 1_000)), max_age_s=draw.choice((0.2, 1.0, 4.0)))
+        settings = story.settings.model_copy(update={"flush": flush})
+        self.agent = make(settings, WorkerStore(scheduler, self.process, tables), WorkerProducer(self.process, log))
         self.agent.begin(LIVES, story.partitions, story.keyring)
         self._take = self.agent.coordinator.take
         self.agent.coordinator.take = self._counted  # type: ignore[method-assign]
@@ -203,6 +208,9 @@ class Worker:
         if not self._is_ending:
             await self.agent.revoked(_REVOKE_WITHIN_S)
         await self.consumer.end()
+        if not self._is_ending:
+            # It may have taken so long that the group went on without it.
+            self._group.join(self)
 
     async def _assigned(self, partitions: frozenset[int], generation: int) -> None:
         await self.process.awake()
@@ -217,7 +225,6 @@ class Worker:
         await asyncio.sleep(seconds + self._scheduler.random.uniform(0, 0.5))
         if self not in self._group.members and not self._is_ending:
             await self.revoked()
-            self._group.join(self)
 
     async def _tick(self) -> None:
         while not self._is_ending:

@@ -35,6 +35,7 @@ class World:
         self.scheduler = Scheduler(seed, self.story.mishaps)
         self.tables = Tables(self.scheduler.fail, knows_tokens=self.story.knows_tokens)
         self.log = Log(self.scheduler, self.story, self.tables)
+        self.tables.on_checkpoint = self._check_checkpoint
         self.group = Group(self.scheduler, self.log, self.tables)
         self.workers: list[Worker] = []
         self._make = make
@@ -96,6 +97,11 @@ class World:
     @property
     def _is_drained(self) -> bool:
         return self.group.is_done and bool(self.workers) and all(worker.is_idle for worker in self.workers)
+
+    def _check_checkpoint(self, partition: int, offset: int) -> None:
+        if offset > len(self.log.partitions[partition]):
+            self.scheduler.fail("a checkpoint of what was never written", f"partition {partition}: {offset}")
+        self.log.check_durable("a checkpoint before it was durable", partition, 0, offset)
 
     async def _intake(self) -> None:
         loop = self.scheduler.loop

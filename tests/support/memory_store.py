@@ -162,7 +162,7 @@ class _MemoryReader:
             by_companion: dict[str, list[IdentityLink]] = {}
             for row in rows:
                 if row["identifier"] == identifier and gone.isdisjoint((identifier, row["other_identifier"])):
-                    by_companion.setdefault(row["other"], []).append(_link(row))
+                    by_companion.setdefault(row["other"], []).append(link_of(row))
             firsts = sorted(by_companion, key=lambda other: (min(link.order for link in by_companion[other]), other))
             said = [link for other in firsts[:at_most] for link in _that_matter(by_companion[other])]
             found[identifier] = sorted(said, key=lambda link: (link.order, link.other, link.kind))
@@ -353,7 +353,8 @@ def _newest(rows: Sequence[Row], key: tuple[str, ...], version: str = "version")
     return newest
 
 
-def _link(row: Row) -> IdentityLink:
+def link_of(row: Row) -> IdentityLink:
+    """The statement in a row."""
     fields = {name: row[name] for name in IdentityLink.__struct_fields__}
     return IdentityLink(**{**fields, "kind": LinkKind(row["kind"])})
 
