@@ -222,8 +222,13 @@ def without_erased(applied: AppliedTouchpoint, erased: Collection[str]) -> Appli
     touchpoint = applied.touchpoint
     if touchpoint.kind == ERASE_REQUESTED or applied.identity_hash in erased:
         return None
-    left = tuple(identity for identity in touchpoint.identities if identifier_of(identity) not in erased)
-    return msgspec.structs.replace(applied, touchpoint=msgspec.structs.replace(touchpoint, identities=left))
+    kept = [place for place, identity in enumerate(touchpoint.identities) if identifier_of(identity) not in erased]
+    left = tuple(touchpoint.identities[place] for place in kept)
+    return msgspec.structs.replace(
+        applied,
+        touchpoint=msgspec.structs.replace(touchpoint, identities=left),
+        rotated=tuple(applied.rotated[place] for place in kept) if applied.rotated else (),
+    )
 
 
 def _identifiers(applied: AppliedTouchpoint) -> set[str]:
