@@ -100,18 +100,19 @@ class Erasures:
         erased = dict(self._renamed)
         for request in sorted(self._requests.values(), key=lambda applied: (applied.ingestion_time, applied.key)):
             erased |= await self._erased_by(request)
-        if not erased:
-            return []
-        block = erased_block(erased.values(), token_prefix=token_prefix)
-        refuse_nothing(block.table, await self._store.insert(block))
-        # Somebody may have asked again, later: that request counts.
-        for identifier in erased:
-            self._erased.pop(identifier, None)
-        await self.learn(erased)
-        # Of a request that was interrupted some links may be gone; but only after all of it was noted.
+        if erased:
+            block = erased_block(erased.values(), token_prefix=token_prefix)
+            refuse_nothing(block.table, await self._store.insert(block))
+            # Somebody may have asked again, later: that request counts.
+            for identifier in erased:
+                self._erased.pop(identifier, None)
+            await self.learn(erased)
+        # Of a request that was interrupted some links may be gone, or its identity may have become a placeholder; but
+        # only after all of it was noted.
         keys = list(self._requests)
         noted = await self._store.read(lambda reader: reader.load_erased_by(keys)) if keys else []
-        _log.info("erasing", requests=len(self._requests), identifiers=len(erased))
+        if self._requests or erased:
+            _log.info("erasing", requests=len(self._requests), identifiers=len(erased))
         return sorted({Wake(one.tenant, one.identifier) for one in (*erased.values(), *noted)})
 
     async def _erased_by(self, request: AppliedTouchpoint) -> dict[str, ErasedIdentifier]:
