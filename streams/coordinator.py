@@ -280,6 +280,8 @@ class Coordinator:
         if is_too_late(applied, self._owner.settings.history_horizon_ms):
             self.counts.too_late += 1
             self._touchpoints.append(admitted)
+            # Somebody may have asked for it already: by append time, which partitions of the raw topic differ in.
+            self._wake(partition, applied.touchpoint.tenant, applied.identity_hash)
             return
         here = applied.identity_hash
         to = self._identities.route(applied, here, is_forwarded=False)
