@@ -1,4 +1,4 @@
-"""The broker: topics, committed offsets, and the group that hands out partitions, with everything checked on the way."""
+"""The broker: topics, committed offsets, and the group that hands out partitions; everything is checked on the way."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from schemas.log import DeadLetter, Position
 from schemas.ticks import Tick, decode_tick
 from schemas.touchpoint import AppliedTouchpoint
 from streams.broker import Outgoing
-from streams.headers import Headers, forwarded_to, has_wakes, is_tick, origin_of
+from streams.erasures import ERASE_REQUESTED
+from streams.headers import Headers, has_wakes, is_tick, origin_of
 from streams.intake import read_record
 from streams.topics import DEAD, KEYED, OUTBOX, TOUCHPOINTS
 from tests.simulation.scheduler import REBALANCE_TIMEOUT_S, SESSION_TIMEOUT_S, Process, Scheduler
 from tests.simulation.story import ADMISSION, REFUSED_SOURCE, Story
 from tests.simulation.tables import Tables
-from streams.erasures import ERASE_REQUESTED
 
 
 class Record(NamedTuple):
@@ -61,9 +61,7 @@ class Log:
             else:
                 assert record.topic == DEAD
                 headers = dict(record.headers)
-                self.dead.add(
-                    Position(headers["topic"].decode(), int(headers["partition"]), int(headers["offset"]))
-                )
+                self.dead.add(Position(headers["topic"].decode(), int(headers["partition"]), int(headers["offset"])))
         self.wake_readers()
 
     def wake_readers(self) -> None:
@@ -227,6 +225,4 @@ class Group:
     @property
     def is_done(self) -> bool:
         """Whether everything in the log is committed."""
-        return all(
-            offset == len(records) for offset, records in zip(self.committed, self._log.partitions, strict=True)
-        )
+        return all(offset == len(records) for offset, records in zip(self.committed, self._log.partitions, strict=True))

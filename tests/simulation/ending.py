@@ -20,12 +20,12 @@ def check_end(world: "World") -> None:
     for partition, records in enumerate(log.partitions):
         log.check_durable("I1: lost", partition, 0, len(records))
     _time_is_what_ticks_say(world)
-    _everybody_was_woken(world)
     _nothing_of_the_erased(world)
     if erased and (world.story.is_crowded or len(world.story.keyring.keys) > 1):
         # Whom a placeholder parted depends on links that are gone; and what a touchpoint of theirs said about the
         # earlier hashes of others stays when they are erased, and is refused when it comes later.
         return
+    _everybody_was_woken(world)
     told = [
         left
         for entries in log.entries
@@ -74,9 +74,9 @@ def _everybody_was_woken(world: "World") -> None:
     tables = world.tables
     placeholders = {row["identifier"] for row in tables.written["person_identifiers"] if row["is_placeholder"]}
     for (identifier, other), insert in tables.linked.items():
-        if tables.erased.isdisjoint((identifier, other)) and placeholders.isdisjoint((identifier, other)):
-            if world.log.woken.get(identifier, -1) < insert:
-                world.scheduler.fail("a wake is owed", f"{identifier} for a link to {other}")
+        is_anybody = (tables.erased | placeholders).isdisjoint((identifier, other))
+        if is_anybody and world.log.woken.get(identifier, -1) < insert:
+            world.scheduler.fail("a wake is owed", f"{identifier} for a link to {other}")
 
 
 def _difference(kind: str, expected: dict[str, Row], actual: dict[str, Row]) -> str:
@@ -86,5 +86,7 @@ def _difference(kind: str, expected: dict[str, Row], actual: dict[str, Row]) -> 
     for id_ in expected.keys() & actual.keys():
         one, other = expected[id_], actual[id_]
         if one != other:
-            lines.append(f"  {id_}: " + str({name: (one[name], other[name]) for name in one if one[name] != other[name]}))
+            lines.append(
+                f"  {id_}: " + str({name: (one[name], other[name]) for name in one if one[name] != other[name]})
+            )
     return "\n".join(lines)

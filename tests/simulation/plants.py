@@ -1,4 +1,4 @@
-"""Bugs to plant: a simulation that misses one of them proves nothing. Each changes the code as its name says."""
+"""Bugs to plant: a simulation that misses one of them proves nothing. Each does what its name says."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -7,18 +7,25 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.identity import IdentityLink
-from schemas.outputs import Friction
+from processors.identifiers import pack_version, unpack_version
+from processors.person import judge
+from schemas.identity import IdentityLink, identifier_of
 from sinks.clickhouse import rows
-from sinks.clickhouse.rows import PreparedBlock, checkpoint_block, friction_block, link_block
+from sinks.clickhouse.rows import (
+    PreparedBlock,
+    checkpoint_block,
+    friction_block,
+    journey_block,
+    link_block,
+    session_block,
+)
 from streams import agent, cold_persons, coordinator, identities, journeys_agent, owner
 from streams.coordinator import Coordinator, News
 from streams.identities import Identities
+from streams.intents import intents_for
 from streams.journeys_agent import JourneysAgent
 from streams.owner import Owner
 from tests.simulation.worker import Consumer
-
-Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def acknowledges_before_anything_is_written(patch: pytest.MonkeyPatch) -> None:
@@ -78,38 +85,24 @@ def _late(patch: pytest.MonkeyPatch, table: str, before: str) -> None:
 
 
 def writes_no_retractions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        coordinator, "friction_block", lambda frictions, _, token_prefix: friction_block(frictions, (), token_prefix=token_prefix)
-    )
+    for block in (session_block, journey_block, friction_block):
+        patch.setattr(coordinator, block.__name__, _without_retractions(block))
+
+
+def _without_retractions(block: Callable[..., PreparedBlock]) -> Callable[..., PreparedBlock]:
+    return lambda facts, _, token_prefix: block(facts, (), token_prefix=token_prefix)
 
 
 def tells_of_no_retractions(patch: pytest.MonkeyPatch) -> None:
-    told = coordinator.intents_for
     patch.setattr(
-        coordinator, "intents_for", lambda *all_: [intent for intent in told(*all_) if intent.action != "retract"]
+        coordinator,
+        "intents_for",
+        lambda *all_: [intent for intent in intents_for(*all_) if intent.action != "retract"],
     )
 
 
-def tells_nobody_again(patch: pytest.MonkeyPatch) -> None:
-    """What is in the tables already counts as told."""
-    told = coordinator.intents_for
-
-    def once(changes: Iterable[owner.PersonChanges], *more: Any) -> Any:
-        return told([change for change in changes if not _is_known(change)], *more)
-
-    def _is_known(change: owner.PersonChanges) -> bool:
-        return all(not isinstance(fact, Friction) or fact.friction_id in seen for fact, _ in change.upserts)
-
-    seen: set[str] = set()
-    block = coordinator.friction_block
-
-    def remembering(frictions: Iterable[tuple[Friction, int]], *more: Any, token_prefix: str) -> PreparedBlock:
-        frictions = list(frictions)
-        asyncio.get_running_loop().call_later(0.01, seen.update, [friction.friction_id for friction, _ in frictions])
-        return block(frictions, *more, token_prefix=token_prefix)
-
-    patch.setattr(coordinator, "friction_block", remembering)
-    patch.setattr(coordinator, "intents_for", once)
+def leaves_out_an_alert_of_each_flush(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(coordinator, "intents_for", lambda *all_: intents_for(*all_)[1:])
 
 
 def keeps_persons_when_partitions_go(patch: pytest.MonkeyPatch) -> None:
@@ -183,7 +176,7 @@ def drops_dead_letters(patch: pytest.MonkeyPatch) -> None:
 
 def takes_links_for_known_that_come_again(patch: pytest.MonkeyPatch) -> None:
     def is_news(self: Identities, link: IdentityLink) -> bool:
-        node = self._nodes.get(link.identity.rpartition(":")[2])
+        node = self._nodes.get(identifier_of(link.identity))
         known = self._told.get((link.identity, link.other)) if node is None else node.seen.get(link.other)
         return link.kind in identities._EXPLICIT or known is None or link.order < known
 
@@ -191,25 +184,17 @@ def takes_links_for_known_that_come_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def writes_links_once_and_for_one_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(coordinator, "link_block", lambda links, token_prefix: link_block([*links][::2], token_prefix=token_prefix))
+    patch.setattr(
+        coordinator, "link_block", lambda links, token_prefix: link_block([*links][::2], token_prefix=token_prefix)
+    )
 
 
 def does_not_count_who_was_who_before(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cold_persons, "_epoch", lambda standing, facts, epochs, recorded: epochs.get(standing.identifier, 0))
+    patch.setattr(cold_persons, "_epoch", lambda standing, _, epochs, *__: epochs.get(standing.identifier, 0))
 
 
 def does_not_count_changes_of_hands(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(owner, "anchored", lambda version, _: version)
-
-
-def wakes_nobody_whom_it_named_while_they_were_erased(patch: pytest.MonkeyPatch) -> None:
-    erase = Coordinator._erase
-
-    async def without(self: Coordinator, erased: Any, _: Any, prefix: str) -> None:
-        self._named.clear()
-        await erase(self, erased, (), prefix)
-
-    patch.setattr(Coordinator, "_erase", without)
 
 
 def hands_over_what_was_read_for_another_assignment(patch: pytest.MonkeyPatch) -> None:
@@ -264,13 +249,11 @@ def counts_no_duplicates(patch: pytest.MonkeyPatch) -> None:
 
 def takes_ticks_for_new_content(patch: pytest.MonkeyPatch) -> None:
     """A fact is judged by the clock of the flush, under the version that it had before."""
-    version = owner.pack_version
-    judge = owner.judge
 
     def without_deadlines(*all_: Any) -> Any:
         judgement = judge(*all_)
-        epoch, touchpoints = judgement.version >> 42 & 4095, judgement.version >> 18 & (2**24 - 1)
-        return judgement._replace(version=version(epoch, touchpoints, 0))
+        epoch, touchpoints, _ = unpack_version(judgement.version)
+        return judgement._replace(version=pack_version(epoch, touchpoints, 0))
 
     patch.setattr(owner, "judge", without_deadlines)
 
@@ -293,10 +276,45 @@ def forgets_the_links_that_a_refused_row_hid(patch: pytest.MonkeyPatch) -> None:
 def changes_rows_when_they_are_written_again(patch: pytest.MonkeyPatch) -> None:
     """The same version says when it was written."""
     clock = iter(range(10**9))
-    session_block = coordinator.session_block
 
     def stamped(sessions: Iterable[Any], *more: Any, token_prefix: str) -> PreparedBlock:
-        changed = [(msgspec.structs.replace(one, touches=one.touches + next(clock)), version) for one, version in sessions]
+        changed = [
+            (msgspec.structs.replace(one, touches=one.touches + next(clock)), version) for one, version in sessions
+        ]
         return session_block(changed, *more, token_prefix=token_prefix)
 
     patch.setattr(coordinator, "session_block", stamped)
+
+
+#: Each with how many schedules, from seed 0 on, are enough to find it.
+PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
+    acknowledges_before_anything_is_written: 30,
+    acknowledges_before_the_checkpoint: 30,
+    writes_the_checkpoint_before_the_touchpoints: 30,
+    wakes_before_the_links_are_written: 30,
+    tells_of_frictions_before_they_are_written: 30,
+    writes_no_retractions: 30,
+    leaves_out_an_alert_of_each_flush: 30,
+    keeps_persons_when_partitions_go: 30,
+    keeps_what_it_collected_when_partitions_go: 30,
+    sends_wakes_with_the_next_flush: 30,
+    drops_dead_letters: 30,
+    writes_links_once_and_for_one_end: 30,
+    does_not_count_who_was_who_before: 30,
+    does_not_count_changes_of_hands: 30,
+    hands_over_what_was_read_for_another_assignment: 30,
+    acknowledges_for_another_assignment: 30,
+    counts_offsets_one_too_far: 30,
+    leaves_out_the_last_record_of_a_chunk: 30,
+    counts_no_duplicates: 30,
+    changes_rows_when_they_are_written_again: 30,
+    forgets_deadlines: 120,
+    makes_tokens_of_offsets_alone: 120,
+    takes_links_for_known_that_come_again: 120,
+    takes_ticks_for_new_content: 120,
+    does_not_wait_for_the_broker: 120,
+    lets_quiet_time_run_twice: 500,
+    never_lets_go_of_lateness: 500,
+    forgets_the_links_that_a_refused_row_hid: 500,
+    tells_of_no_retractions: 500,
+}

@@ -1,8 +1,8 @@
 """The scheduler: who goes on when, which call fails and how, and when a process dies or stops. All from one seed.
 
 Every call of a worker to the store or the broker comes through `Process.call`. There the process may die before the
-call, after half of its effect, after all of it, or after the answer; the call may fail with or without its effect and is
-then made again; others go on meanwhile; and the effect of a call that nobody waits for any more may come later.
+call, after half of its effect, or after all of it; the call may fail with or without its effect and is then made again;
+others go on meanwhile; and the effect of a call that nobody waits for any more may come later.
 """
 
 import asyncio
@@ -81,7 +81,9 @@ class Scheduler:
 class Process:
     """A worker's process: what it does has an effect only as long as it lives."""
 
-    def __init__(self, scheduler: Scheduler, name: str, on_death: Callable[[], None], on_pause: Callable[[float], None]):
+    def __init__(
+        self, scheduler: Scheduler, name: str, on_death: Callable[[], None], on_pause: Callable[[float], None]
+    ):
         self.name = name
         self.is_alive = True
         self._scheduler = scheduler
@@ -115,8 +117,8 @@ class Process:
 
     async def awake(self) -> None:
         """Go on when the process runs."""
-        while self.is_paused:
-            await asyncio.sleep(self._paused_until - self._scheduler.loop.time())
+        while (left := self._paused_until - self._scheduler.loop.time()) > 0:  # noqa: ASYNC110 - nobody wakes it
+            await asyncio.sleep(left)
         if not self.is_alive:
             raise Killed(self.name)
 

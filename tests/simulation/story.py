@@ -74,8 +74,8 @@ class Story(NamedTuple):
     is_crowded: bool
 
 
-def tell(seed: int) -> Story:
-    """The story of a seed."""
+def tell(seed: int, *, zombies: bool = False) -> Story:
+    """The story of a seed; `zombies` are workers that stand still for longer than the group waits for them."""
     draw = random.Random(seed)
     partitions = draw.choice([1, 2, 2, 3])
     is_crowded = draw.random() < 0.3
@@ -93,9 +93,10 @@ def tell(seed: int) -> Story:
     records = _Writer(draw, keyring, partitions, is_rotated=is_rotated).write(has_erasures=has_erasures)
     end = records[-1][0]
     steps = 6 * len(records)
+    pauses = (0.5, 5.0, 20.0) if zombies else (0.2, 0.7, 1.5)
     mishaps = Mishaps(
         frozenset(draw.randrange(steps) for _ in range(draw.choice([0, 1, 1, 2, 4]))),
-        {draw.randrange(steps): draw.choice([0.5, 5.0, 20.0]) for _ in range(draw.choice([0, 0, 1, 2]))},
+        {draw.randrange(steps): draw.choice(pauses) for _ in range(draw.choice([0, 0, 1, 2]))},
         draw.choice([0.0, 0.0, 0.05, 0.2]),
         draw.choice([0.0, 0.01, 0.05]),
         tuple(
@@ -177,8 +178,10 @@ class _Writer:
         if draw.random() < 0.2:
             told.append(self._said("history.refold_requested", "refold", draw.sample(pool, 1), at=at + 100 * DAY))
         if has_erasures:
-            for number in range(draw.choice([1, 1, 2])):
-                told.append(self._said(ERASE_REQUESTED, f"request-{number}", draw.sample(pool, draw.choice([1, 1, 2]))))
+            told += [
+                self._said(ERASE_REQUESTED, f"request-{number}", draw.sample(pool, draw.choice([1, 1, 2])))
+                for number in range(draw.choice([1, 1, 2]))
+            ]
         return sorted(told, key=lambda one: one.occurred_at) if draw.random() < 0.5 else told
 
     def _said(self, kind: str, id_: str, identities: list[str], at: int | None = None) -> Touchpoint:

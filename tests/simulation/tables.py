@@ -18,6 +18,8 @@ from tests.support.memory_store import MemoryStore, Row, link_of, rows_of
 
 _T = TypeVar("_T")
 _IDS = {table.name: id_column for table, id_column in FACTS.values()}
+#: How likely a deletion ends after each table while things go wrong.
+_CUT = 0.15
 
 
 class _Cut(Exception):
@@ -30,7 +32,7 @@ class Tables(MemoryStore):
     One version of a fact has one content, so no reader, who sees the highest, sees an older one again.
     """
 
-    def __init__(self, fail: Fail, *, knows_tokens: bool) -> None:
+    def __init__(self, fail: Fail, on_checkpoint: Callable[[int, int], None], *, knows_tokens: bool) -> None:
         super().__init__()
         self._fail = fail
         self._knows_tokens = knows_tokens
@@ -42,7 +44,7 @@ class Tables(MemoryStore):
         self.inserts = 0
         #: By partition: up to where everything is durable, as checkpoints have it.
         self.checkpoints: dict[int, int] = {}
-        self.on_checkpoint: Callable[[int, int], None] = lambda partition, offset: None
+        self._on_checkpoint = on_checkpoint
         #: Identifiers of those who asked to be forgotten.
         self.erased: set[str] = set()
 
@@ -63,10 +65,8 @@ class Tables(MemoryStore):
             self.keys.update(TouchpointKey(row["tenant"], row["source"], row["id"]) for row in rows)
         elif table == "checkpoints":
             for row in rows:
-                self.on_checkpoint(row["partition"], row["next_offset"])
-                self.checkpoints[row["partition"]] = max(
-                    row["next_offset"], self.checkpoints.get(row["partition"], 0)
-                )
+                self._on_checkpoint(row["partition"], row["next_offset"])
+                self.checkpoints[row["partition"]] = max(row["next_offset"], self.checkpoints.get(row["partition"], 0))
         elif table == "erased_identifiers":
             self.erased.update(row["identifier"] for row in rows)
         elif table == "identity_links":
@@ -101,7 +101,7 @@ class WorkerStore:
         if block.rows == 0:
             return ()
         rows = rows_of(block)
-        refused = ()
+        refused: tuple[RefusedRow, ...] = ()
         if block.table == "touchpoints":
             refused = tuple(
                 RefusedRow(index, "TYPE_MISMATCH (53)")
@@ -147,7 +147,7 @@ class _Cuts:
         self._scheduler = scheduler
 
     def around(self, _: str, items: Sequence[Any], take_effect: Callable[[Sequence[Any]], object]) -> None:
-        if self._scheduler.is_failing():
+        if not self._scheduler.is_healed and self._scheduler.random.random() < _CUT:
             take_effect(items[: self._scheduler.random.randint(0, len(items))])
             raise _Cut
         take_effect(items)

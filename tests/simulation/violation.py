@@ -1,6 +1,5 @@
 """What a schedule found."""
 
-
 from typing import NoReturn, Protocol
 
 

@@ -1,9 +1,9 @@
 """A worker without Faust: the real agent behind the real feed, and a consumer that does what `ChunkConsumer` does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import faust
 
@@ -16,9 +16,11 @@ from streams.topics import DEAD, KEYED, OUTBOX, TOUCHPOINTS
 from streams.transport import Chunk
 from tests.simulation.broker import Group, Log, Record
 from tests.simulation.scheduler import Process, Scheduler
-from tests.simulation.story import Story
-from tests.simulation.tables import Tables, WorkerStore
+from tests.simulation.tables import WorkerStore
 from tests.support.faults import Killed
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
 
 LIVES = {TOUCHPOINTS: "raw-life", KEYED: "first-life", DEAD: "dead-life", OUTBOX: "outbox-life"}
 #: Seconds that an agent may take to finish what it has in hand: before partitions go, before the process ends.
@@ -119,20 +121,12 @@ class Consumer:
 class Worker:
     """A process with the journeys agent."""
 
-    def __init__(
-        self,
-        name: str,
-        scheduler: Scheduler,
-        story: Story,
-        tables: Tables,
-        log: Log,
-        group: Group,
-        make: Callable[..., JourneysAgent],
-        on_death: Callable[["Worker"], None],
-    ) -> None:
+    def __init__(self, name: str, world: "World") -> None:
+        scheduler, group, log, story = world.scheduler, world.group, world.log, world.story
+
         def died() -> None:
             group.lose(self)
-            on_death(self)
+            world.replace(self)
 
         def paused(seconds: float) -> None:
             group.lose(self)
@@ -144,11 +138,14 @@ class Worker:
         self._log = log
         self._taken = 0
         self._is_ending = False
+        self._rebalancing = asyncio.Lock()
         self.consumer = Consumer(self, scheduler, group, log)
         draw = scheduler.random
         flush = FlushSettings(max_rows=draw.choice((1, 3, 6, 1_000)), max_age_s=draw.choice((0.2, 1.0, 4.0)))
         settings = story.settings.model_copy(update={"flush": flush})
-        self.agent = make(settings, WorkerStore(scheduler, self.process, tables), WorkerProducer(self.process, log))
+        self.agent = JourneysAgent(
+            settings, WorkerStore(scheduler, self.process, world.tables), WorkerProducer(self.process, log)
+        )
         self.agent.begin(LIVES, story.partitions, story.keyring)
         self._take = self.agent.coordinator.take
         self.agent.coordinator.take = self._counted  # type: ignore[method-assign]
@@ -175,10 +172,12 @@ class Worker:
             self.process.is_alive = False
 
     async def revoked(self) -> None:
-        await self._guarded(self._revoked())
+        async with self._rebalancing:
+            await self._guarded(self._revoked())
 
     async def assigned(self, partitions: frozenset[int], generation: int) -> None:
-        await self._guarded(self._assigned(partitions, generation))
+        async with self._rebalancing:
+            await self._guarded(self._assigned(partitions, generation))
 
     def noack(self) -> "Worker":
         """The stream that the feed reads."""

@@ -1,10 +1,8 @@
 """One schedule: workers on a log, everything that goes wrong, and what must hold in the end."""
 
 import asyncio
-from collections.abc import Callable
 from typing import NamedTuple
 
-from streams.journeys_agent import JourneysAgent
 from tests.simulation.broker import Group, Log
 from tests.simulation.clock import NothingLeft
 from tests.simulation.ending import check_end
@@ -26,19 +24,25 @@ class Outcome(NamedTuple):
     trace: list[Event]
     steps: int
 
+    def story(self, *, with_trace: bool) -> str:
+        """For people: what did not hold, and what led to it."""
+        lines = list(map(str, self.trace)) if with_trace else []
+        lines.append(f"seed {self.seed}: {self.violation or 'everything held'}")
+        if self.violation is not None:
+            lines.append(f"again: python -m tests.simulation --seed {self.seed} --trace")
+        return "\n".join(lines)
+
 
 class World:
     """Everything outside of the workers, and the workers."""
 
-    def __init__(self, seed: int, make: Callable[..., JourneysAgent] = JourneysAgent) -> None:
-        self.story: Story = tell(seed)
+    def __init__(self, seed: int, *, zombies: bool = False) -> None:
+        self.story: Story = tell(seed, zombies=zombies)
         self.scheduler = Scheduler(seed, self.story.mishaps)
-        self.tables = Tables(self.scheduler.fail, knows_tokens=self.story.knows_tokens)
+        self.tables = Tables(self.scheduler.fail, self._check_checkpoint, knows_tokens=self.story.knows_tokens)
         self.log = Log(self.scheduler, self.story, self.tables)
-        self.tables.on_checkpoint = self._check_checkpoint
         self.group = Group(self.scheduler, self.log, self.tables)
         self.workers: list[Worker] = []
-        self._make = make
         self._started = 0
 
     def run(self) -> None:
@@ -55,22 +59,14 @@ class World:
     def start(self) -> Worker:
         """Start one more worker."""
         self._started += 1
-        worker = Worker(
-            f"w{self._started}",
-            self.scheduler,
-            self.story,
-            self.tables,
-            self.log,
-            self.group,
-            self._make,
-            self._replace,
-        )
+        worker = Worker(f"w{self._started}", self)
         self.workers.append(worker)
         self.scheduler.note(worker.process.name, "starts")
         worker.start()
         return worker
 
-    def _replace(self, dead: Worker) -> None:
+    def replace(self, dead: Worker) -> None:
+        """Start another worker for one that died, soon."""
         if dead not in self.workers:
             # It was told to stop, and did not come to an end.
             return
@@ -125,9 +121,9 @@ class World:
                 leaver.process.spawn(leaver.stop())
 
 
-def run(seed: int, make: Callable[..., JourneysAgent] = JourneysAgent) -> Outcome:
+def run(seed: int, *, zombies: bool = False) -> Outcome:
     """Run the schedule of a seed."""
-    world = World(seed, make)
+    world = World(seed, zombies=zombies)
     world.run()
     scheduler = world.scheduler
     return Outcome(seed, scheduler.violation, scheduler.trace, scheduler.steps)
