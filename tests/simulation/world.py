@@ -54,6 +54,7 @@ class World:
             if self.scheduler.violation is None:
                 self.scheduler.violation = error if isinstance(error, Violation) else Violation("stuck", str(error))
         finally:
+            loop.run_until_complete(self._end())
             loop.close()
 
     def start(self) -> Worker:
@@ -93,6 +94,16 @@ class World:
     @property
     def _is_drained(self) -> bool:
         return self.group.is_done and bool(self.workers) and all(worker.is_idle for worker in self.workers)
+
+    async def _end(self) -> None:
+        """Leave nothing behind that would go on, or complain, after the loop is closed."""
+        for worker in self.workers:
+            worker.process.is_alive = False
+        # Whoever is cancelled may begin something more on the way out.
+        while left := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
 
     def _check_checkpoint(self, partition: int, offset: int) -> None:
         if offset > len(self.log.partitions[partition]):
