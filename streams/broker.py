@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import stamina
 import structlog
@@ -28,6 +28,16 @@ class Outgoing(NamedTuple):
     value: bytes | None
     timestamp: int | None
     headers: Headers
+
+
+class ProducerPort(Protocol):
+    """Where records are sent: waits for a broker that is away."""
+
+    async def send(self, records: Sequence[Outgoing]) -> None:
+        """Send records, in order per partition; returns when all are durable."""
+
+    async def stop(self) -> None:
+        """Let go of connections."""
 
 
 def aiokafka_options(kafka: KafkaSettings) -> dict[str, Any]:

@@ -166,6 +166,8 @@ class Coordinator:
         self._dead_letters: list[DeadLetter] = []
         self._forwards: list[Forward] = []
         self._links: dict[IdentityLink, None] = {}
+        #: Links that others had told already, some of whom may turn out to be no rows.
+        self._told_again: list[IdentityLink] = []
         self._woken: dict[int, dict[Wake, None]] = {}
         self._erasures = Erasures(store, identities, wall_clock_ms)
         #: Identifiers that the rows of this flush name.
@@ -230,6 +232,7 @@ class Coordinator:
         self._dead_letters.clear()
         self._forwards.clear()
         self._links.clear()
+        self._told_again.clear()
         self._woken.clear()
         self._erasures.clear()
         self._named.clear()
@@ -282,10 +285,7 @@ class Coordinator:
             return
         admitted = admitted._replace(applied=applied)
         self._named.update(map(identifier_of, applied.touchpoint.identities))
-        for link in links_of(applied):
-            if self._identities.is_news(link):
-                self._identities.note(link)
-                self._links[link] = None
+        self._take_links(links_of(applied))
         if applied.touchpoint.kind in CONTROL_KINDS:
             self.counts.control += 1
             self._touchpoints.append(admitted)
@@ -295,6 +295,8 @@ class Coordinator:
         if is_too_late(applied, self._owner.settings.history_horizon_ms):
             self.counts.too_late += 1
             self._touchpoints.append(admitted)
+            # Somebody may have asked for it already: by append time, which partitions of the raw topic differ in.
+            self._wake(partition, applied.touchpoint.tenant, applied.identity_hash)
             return
         here = applied.identity_hash
         to = self._identities.route(applied, here, is_forwarded=False)
@@ -304,6 +306,14 @@ class Coordinator:
             self._forwards.append(Forward(admitted, to))
         elif self._apply(partition, here, applied):
             self._touchpoints.append(admitted)
+
+    def _take_links(self, links: Iterable[IdentityLink]) -> None:
+        for link in links:
+            if self._identities.is_news(link):
+                self._identities.note(link)
+                self._links[link] = None
+            else:
+                self._told_again.append(link)
 
     def _take_forwarded(self, partition: int, forward: Forward) -> None:
         """A touchpoint that is not this person's is somebody's who is woken after it became durable, and reads it.
@@ -454,6 +464,8 @@ class Coordinator:
             for link in [link for link in self._links if (link.tenant, link.source, link.id) in keys]:
                 self._identities.take_back(link)
                 del self._links[link]
+            told_again, self._told_again = self._told_again, []
+            self._take_links(link for link in told_again if (link.tenant, link.source, link.id) not in keys)
         return gone
 
     async def _take_back(self, refused: Iterable[Admitted]) -> None:

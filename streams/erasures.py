@@ -100,21 +100,21 @@ class Erasures:
         erased = dict(self._renamed)
         for request in sorted(self._requests.values(), key=lambda applied: (applied.ingestion_time, applied.key)):
             erased |= await self._erased_by(request)
-        if not erased:
-            return []
-        # Once they are noted any owner may delete rows that name others of them too.
-        await self._count(list(erased.values()), token_prefix)
-        # Those who are named come last: who finds them noted knows that all others are.
-        named = {identifier_of(name) for request in self._requests.values() for name in _subjects(request)}
-        last = sorted(erased.values(), key=lambda one: one.identifier in named)
-        block = erased_block(last, token_prefix=token_prefix)
-        refuse_nothing(block.table, await self._store.insert(block))
-        # Somebody may have asked again, later: that request counts.
-        await self.learn(erased, anew=True)
-        # Of a request that was interrupted all others were noted then.
+        if erased:
+            # Once they are noted any owner may delete rows that name others of them too.
+            await self._count(list(erased.values()), token_prefix)
+            # Those who are named come last: who finds them noted knows that all others are.
+            named = {identifier_of(name) for request in self._requests.values() for name in _subjects(request)}
+            last = sorted(erased.values(), key=lambda one: one.identifier in named)
+            block = erased_block(last, token_prefix=token_prefix)
+            refuse_nothing(block.table, await self._store.insert(block))
+            # Somebody may have asked again, later: that request counts.
+            await self.learn(erased, anew=True)
+        # Of a request that was interrupted all others were noted then; its identity may have become a placeholder.
         keys = list(self._requests)
         noted = await self._store.read(lambda reader: reader.load_erased_by(keys)) if keys else []
-        _log.info("erasing", requests=len(self._requests), identifiers=len(erased))
+        if self._requests or erased:
+            _log.info("erasing", requests=len(self._requests), identifiers=len(erased))
         return sorted({Wake(one.tenant, one.identifier) for one in (*erased.values(), *noted)})
 
     async def _erased_by(self, request: AppliedTouchpoint) -> dict[str, ErasedIdentifier]:

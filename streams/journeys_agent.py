@@ -16,7 +16,7 @@ from schemas.identity import Wake, decode_wakes, encode_wakes
 from schemas.log import DeadLetter, Position
 from schemas.ticks import Tick, decode_tick
 from streams.agent import Delivery
-from streams.broker import Outgoing, ReliableProducer
+from streams.broker import Outgoing, ProducerPort, ReliableProducer
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News
 from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of
 from streams.identities import Identities
@@ -53,10 +53,12 @@ class JourneysAgent:
     name = "journeys"
     topic = KEYED
 
-    def __init__(self, settings: Settings, store: StorePort | None = None) -> None:
+    def __init__(
+        self, settings: Settings, store: StorePort | None = None, producer: ProducerPort | None = None
+    ) -> None:
         self.pulse = Pulse()
         self._settings = settings
-        self._producer = ReliableProducer(settings.kafka, self.pulse)
+        self._producer = producer or ReliableProducer(settings.kafka, self.pulse)
         self._store = store or Store(clickhouse_address(settings.clickhouse), self.pulse)
         self._admission = settings.admission()
         self._coordinator: Coordinator | None = None
@@ -71,9 +73,14 @@ class JourneysAgent:
 
     async def start(self) -> None:
         """Read what the topics look like, and the secret."""
+        kafka = self._settings.kafka
+        lives = await asyncio.to_thread(incarnations, kafka)
+        self.begin(lives, await asyncio.to_thread(partition_count, kafka, KEYED), self._settings.keyring())
+
+    def begin(self, lives: Mapping[str, str], partitions: int, keyring: Keyring) -> None:
+        """Start with what is known: the incarnation of each topic, partitions of the keyed one, and the secret."""
         settings = self._settings
-        lives = await asyncio.to_thread(incarnations, settings.kafka)
-        self._keyring = settings.keyring()
+        self._keyring = keyring
         self._coordinator = Coordinator(
             Owner(default_rules(), core_settings(settings), settings.max_persons, settings.max_touchpoints),
             Identities(
@@ -83,7 +90,7 @@ class JourneysAgent:
                 settings.max_persons,
             ),
             self._store,
-            _KafkaOutbox(self._producer, lives, await asyncio.to_thread(partition_count, settings.kafka, KEYED)),
+            _KafkaOutbox(self._producer, lives, partitions),
             LogName(f"{settings.group_prefix}-{self.name}", KEYED, lives[KEYED]),
             alert_max_age_ms=round(settings.alert_max_age_days * _DAY_MS),
             wall_clock_ms=lambda: time.time_ns() // 1_000_000,
@@ -109,7 +116,7 @@ class JourneysAgent:
 
     async def tick(self) -> None:
         """Flush what has waited long enough."""
-        if self._oldest is not None and time.monotonic() - self._oldest >= self._settings.flush.max_age_s:
+        if self._oldest is not None and _now_s() - self._oldest >= self._settings.flush.max_age_s:
             await self._turns.take(self._flush)
 
     async def finish(self, within_s: float) -> None:
@@ -137,7 +144,7 @@ class JourneysAgent:
         yield Sample("journeys_flushes_total", (), self._flushes)
         yield Sample("journeys_flush_seconds_total", (), self._flush_s)
         yield Sample("journeys_flush_rows_total", (), self._flushed_rows)
-        yield Sample("journeys_oldest_unflushed_seconds", (), time.monotonic() - oldest if oldest is not None else 0.0)
+        yield Sample("journeys_oldest_unflushed_seconds", (), _now_s() - oldest if oldest is not None else 0.0)
         yield Sample("journeys_persons", (), self._coordinator.persons)
         yield Sample("journeys_person_touchpoints", (), self._coordinator.person_touchpoints)
 
@@ -160,18 +167,18 @@ class JourneysAgent:
             return
         await self.coordinator.take(self._batch(delivery))
         if self._oldest is None:
-            self._oldest = time.monotonic()
+            self._oldest = _now_s()
         if self.coordinator.rows >= self._settings.flush.max_rows:
             await self._flush()
 
     async def _flush(self) -> None:
-        began, rows = time.monotonic(), self.coordinator.rows
+        began, rows = _now_s(), self.coordinator.rows
         if not self.coordinator.is_idle:
             await self.coordinator.flush()
             self._flushes += 1
-            self._flush_s += time.monotonic() - began
+            self._flush_s += _now_s() - began
             self._flushed_rows += rows
-        self._oldest = None if self.coordinator.is_idle else time.monotonic()
+        self._oldest = None if self.coordinator.is_idle else _now_s()
 
     def _batch(self, delivery: Delivery) -> Batch:
         admitted: list[Admitted] = []
@@ -212,8 +219,13 @@ class JourneysAgent:
         )
 
 
+def _now_s() -> float:
+    """Clock of the event loop, by which everything else waits too."""
+    return asyncio.get_running_loop().time()
+
+
 class _KafkaOutbox:
-    def __init__(self, producer: ReliableProducer, lives: Mapping[str, str], partitions: int) -> None:
+    def __init__(self, producer: ProducerPort, lives: Mapping[str, str], partitions: int) -> None:
         self._producer = producer
         self._lives = lives
         self._partitions = partitions

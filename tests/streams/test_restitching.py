@@ -144,3 +144,38 @@ def test_what_came_too_late_is_stored_and_judged_once_somebody_asks(
     run(log, seed)
     expected, _ = expected_store(KeyedLog({0: entries}))
     assert log.store.facts() == expected.facts()
+
+
+def test_what_came_too_late_is_judged_at_once_when_somebody_has_asked_for_it_already() -> None:
+    # Two partitions of the raw topic, one behind the other: the request is read before what it asks for.
+    asked_at = MONDAY + 2_000 * DAY
+    request = applied(touchpoint("history.refold_requested", asked_at, id="ask"), ingestion_time=asked_at)
+    late = applied(touchpoint("page.viewed", MONDAY, id="late"), ingestion_time=asked_at, partition=1)
+    log = KeyedLog({0: [request]})
+    coordinator = log.coordinator()
+    asyncio.run(log.work(coordinator, random.Random(0)))
+    log.append(0, late)
+    run(log, 0)
+    assert [row["touches"] for row in log.store.live("session").values()] == [1]
+
+
+def test_a_row_that_the_store_refuses_hides_no_link_that_another_one_tells_too() -> None:
+    anna, cookie = POOL[0], POOL[5]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY, id="poison")), [anna, cookie]),
+        named(applied(touchpoint("page.viewed", MONDAY + DAY, id="good")), [anna, cookie]),
+        named(applied(touchpoint("page.viewed", MONDAY + DAY, id="alone")), [cookie]),
+    ]
+    log = KeyedLog(written_to_log(told, partitions=1), refuses=lambda id_: id_ == "poison")
+    coordinator = log.coordinator()
+
+    async def in_one_flush() -> None:
+        await coordinator.assign([0])
+        await coordinator.take(log.batch(0, 0, len(log.partitions[0])))
+        await coordinator.flush()
+
+    asyncio.run(in_one_flush())
+    run(log, 0)
+    assert [row["identifiers"] for row in log.store.facts()["person"].values()] == [
+        tuple(sorted((anna.partition(":")[2], cookie.partition(":")[2])))
+    ]

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from processors.friction.catalogue import default_rules
+from processors.history import judged
 from processors.identities import home, links_of, resolve
 from processors.identity_limits import IdentityLimits
-from processors.kinds import CONTROL_KINDS, ERASE_REQUESTED
+from processors.kinds import ERASE_REQUESTED
 from processors.membership import Membership
 from processors.person import judge, restore
 from processors.settings import CoreSettings
@@ -221,8 +222,13 @@ def without_erased(applied: AppliedTouchpoint, erased: Collection[str]) -> Appli
     touchpoint = applied.touchpoint
     if touchpoint.kind == ERASE_REQUESTED or applied.identity_hash in erased:
         return None
-    left = tuple(identity for identity in touchpoint.identities if identifier_of(identity) not in erased)
-    return msgspec.structs.replace(applied, touchpoint=msgspec.structs.replace(touchpoint, identities=left))
+    kept = [place for place, identity in enumerate(touchpoint.identities) if identifier_of(identity) not in erased]
+    left = tuple(touchpoint.identities[place] for place in kept)
+    return msgspec.structs.replace(
+        applied,
+        touchpoint=msgspec.structs.replace(touchpoint, identities=left),
+        rotated=tuple(applied.rotated[place] for place in kept) if applied.rotated else (),
+    )
 
 
 def _identifiers(applied: AppliedTouchpoint) -> set[str]:
@@ -231,21 +237,31 @@ def _identifiers(applied: AppliedTouchpoint) -> set[str]:
 
 def expected_store(log: KeyedLog, limits: IdentityLimits = LIMITS) -> tuple[MemoryStore, set[str]]:
     """What the tables must say in the end, computed at once from the whole log, and the frictions that alert."""
+    ticks = [[entry for entry in entries if isinstance(entry, Tick)] for _, entries in sorted(log.written.items())]
+    return one_look(log.touchpoints, ticks, limits)
+
+
+def one_look(
+    touchpoints: Iterable[AppliedTouchpoint], ticks: Sequence[Iterable[Tick]], limits: IdentityLimits
+) -> tuple[MemoryStore, set[str]]:
+    """What follows from all touchpoints and the ticks of each partition, and the frictions that alert."""
+    touchpoints = list(touchpoints)
     store = MemoryStore()
     alertable: set[str] = set()
-    watermarks = {partition: Watermark() for partition in log.written}
-    for partition, entries in log.written.items():
-        for entry in entries:
-            if isinstance(entry, Tick):
-                watermarks[partition].apply(entry)
-    resolution = resolve((link for applied in log.touchpoints for link in links_of(applied)), limits)
+    watermarks = [Watermark() for _ in ticks]
+    for watermark, told in zip(watermarks, ticks, strict=True):
+        for tick in told:
+            watermark.apply(tick)
+    resolution = resolve((link for applied in touchpoints for link in links_of(applied)), limits)
     persons: dict[str, list[AppliedTouchpoint]] = {}
-    for applied in log.touchpoints:
-        if applied.touchpoint.kind not in CONTROL_KINDS:
-            at_home = home(applied.touchpoint.identities, resolution.placeholders)
-            persons.setdefault(resolution.person_key(at_home), []).append(applied)
-    for key, own in persons.items():
-        partition = owner_partition(key, len(log.written))
+    for applied in touchpoints:
+        at_home = home(applied.touchpoint.identities, resolution.placeholders)
+        persons.setdefault(resolution.person_key(at_home), []).append(applied)
+    for key, all_own in persons.items():
+        own = judged(all_own, CORE.history_horizon_ms)
+        if not own:
+            continue
+        partition = owner_partition(key, len(ticks))
         membership = Membership(frozenset(resolution.members(key)), resolution.placeholders, {}, 0)
         state = restore(own[0].touchpoint.tenant, key, own, membership=membership)
         judgement = judge(state, RULES, watermarks[partition].value or 0, CORE)

@@ -47,6 +47,9 @@ _TABLES: dict[str, Table] = {
         *(table for table, _ in FACTS.values()),
     )
 }
+_DEFAULTS: dict[str, Row] = {
+    name: {column.name: column.default for column in table.columns} for name, table in _TABLES.items()
+}
 
 
 async def _go_on() -> None: ...
@@ -82,11 +85,19 @@ class MemoryStore:
     async def read(self, question: Callable[[Reader], _T]) -> _T:
         self.reads += 1
         await self.pause()
-        return question(cast("Reader", _MemoryReader(self)))
+        return question(self.reader())
+
+    def reader(self) -> Reader:
+        """Answers questions at once."""
+        return cast("Reader", _MemoryReader(self))
+
+    def eraser(self) -> Eraser:
+        """Deletes at once, as far as faults let it."""
+        return cast("Eraser", _MemoryEraser(self))
 
     async def erase(self, work: Callable[[Eraser], _T]) -> _T:
         await self.pause()
-        return work(cast("Eraser", _MemoryEraser(self)))
+        return work(self.eraser())
 
     def interrupt(self) -> None: ...
 
@@ -151,7 +162,7 @@ class _MemoryReader:
             by_companion: dict[str, list[IdentityLink]] = {}
             for row in rows:
                 if row["identifier"] == identifier and gone.isdisjoint((identifier, row["other_identifier"])):
-                    by_companion.setdefault(row["other"], []).append(_link(row))
+                    by_companion.setdefault(row["other"], []).append(link_of(row))
             firsts = sorted(by_companion, key=lambda other: (min(link.order for link in by_companion[other]), other))
             said = [link for other in firsts[:at_most] for link in _that_matter(by_companion[other])]
             found[identifier] = sorted(said, key=lambda link: (link.order, link.other, link.kind))
@@ -268,17 +279,25 @@ class _MemoryEraser:
                 or next((one for one in _hashes(row["identities"]) if one not in placeholders), None) in keys
             ),
         )
-        for row in self._written["touchpoints"]:
-            row["identities"] = tuple(name for name in row["identities"] if identifier_of(name) not in keys)
+        self._rewrite(
+            "touchpoints",
+            lambda row: {"identities": tuple(name for name in row["identities"] if identifier_of(name) not in keys)},
+        )
         self._delete("alerts", lambda row: bool(keys & self._named("alerts", row)))
         for table, id_column in FACTS.values():
             self._delete_facts(table.name, id_column, keys)
         self._delete("identity_links", lambda row: bool(keys & self._named("identity_links", row)))
         self._delete("person_identifiers", lambda row: row["identifier"] in keys)
-        for row in self._written["person_identifiers"]:
-            if row["person_key"] in keys:
-                row["person_key"] = row["identifier"]
-            row["refused"] = tuple(text for text in row["refused"] if identifier_of(text) not in keys)
+        self._rewrite(
+            "person_identifiers",
+            lambda row: {
+                "person_key": row["identifier"] if row["person_key"] in keys else row["person_key"],
+                "refused": tuple(text for text in row["refused"] if identifier_of(text) not in keys),
+            },
+        )
+
+    def _rewrite(self, table: str, change: Callable[[Row], Row]) -> None:
+        self._written[table][:] = [{**row, **change(row)} for row in self._written[table]]
 
     def _delete_facts(self, table: str, id_column: str, keys: set[str]) -> None:
         holders = _newest(self._written[table], (id_column,))
@@ -317,9 +336,8 @@ def _hashes(identities: Iterable[str]) -> list[str]:
 
 def rows_of(block: PreparedBlock) -> list[Row]:
     """Rows with every column of the table; the server fills in what a block leaves out."""
-    table = _TABLES[block.table]
-    defaults = {column.name: column.default for column in table.columns}
-    assert set(block.column_names) <= defaults.keys()
+    defaults = _DEFAULTS[block.table]
+    assert defaults.keys() >= set(block.column_names)
     return [
         {**defaults, **dict(zip(block.column_names, values, strict=True))}
         for values in zip(*block.columns, strict=True)
@@ -335,7 +353,8 @@ def _newest(rows: Sequence[Row], key: tuple[str, ...], version: str = "version")
     return newest
 
 
-def _link(row: Row) -> IdentityLink:
+def link_of(row: Row) -> IdentityLink:
+    """The statement in a row."""
     fields = {name: row[name] for name in IdentityLink.__struct_fields__}
     return IdentityLink(**{**fields, "kind": LinkKind(row["kind"])})
 
