@@ -338,8 +338,8 @@ class Identities:
         return await self._store.read(lambda reader: reader.load_identifiers(identifiers)) if identifiers else {}
 
     async def _rows(self, links: Links) -> dict[str, PersonIdentifier]:
-        named = {identifier for identifier, own in links.items() if own}
-        return await self._rows_of(named | {identifier_of(link.other) for own in links.values() for link in own})
+        # Also of those without links: whose links were erased have changed hands, which their row tells.
+        return await self._rows_of(links.keys() | {identifier_of(link.other) for own in links.values() for link in own})
 
 
 def _standing(identifier: str, tenant: str, world: _World) -> Standing:
