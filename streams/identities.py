@@ -338,6 +338,7 @@ class Identities:
         return await self._store.read(lambda reader: reader.load_identifiers(identifiers)) if identifiers else {}
 
     async def _rows(self, links: Links) -> dict[str, PersonIdentifier]:
+        # Also of those without links: whose links were erased have changed hands, which their row tells.
         return await self._rows_of(links.keys() | {identifier_of(link.other) for own in links.values() for link in own})
 
 
