@@ -17,7 +17,7 @@ from schemas.outputs import touchpoint_ref
 from streams.headers import forwarded_to, has_wakes, is_tick
 from streams.topics import DEAD, KEYED, OUTBOX, TOUCHPOINTS
 from tests.faults.ledger import Place, Record, TopicReader
-from tests.faults.tables import HttpTables, PublishedVersion
+from tests.faults.tables import HttpTables
 
 #: Topic and the agent whose group reads it.
 GROUPS = {TOUCHPOINTS: "intake", KEYED: "journeys", DEAD: "dead-letters", OUTBOX: "alerts"}
@@ -53,15 +53,15 @@ class VersionsSeen:
     def __init__(self) -> None:
         self.violations: list[str] = []
         self.readings = 0
-        self._last: dict[tuple[str, str], PublishedVersion] = {}
+        self._last: dict[tuple[str, str], int] = {}
 
-    def see(self, kind: str, versions: Mapping[str, PublishedVersion]) -> None:
+    def see(self, kind: str, versions: Mapping[str, int]) -> None:
         """Take one reading of all facts of a kind, withdrawn ones too."""
         self.readings += 1
         for id_, now in versions.items():
             before = self._last.get((kind, id_))
-            if before is not None and now.version < before.version:
-                self.violations.append(f"{kind} {id_}: from version {before.version} to {now.version}")
+            if before is not None and now < before:
+                self.violations.append(f"{kind} {id_}: from version {before} to {now}")
             self._last[kind, id_] = now
 
 

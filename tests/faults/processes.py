@@ -91,10 +91,17 @@ class Server:
 class Worker:
     """A worker process that is started again whenever it ends, as supervisors do, until it is told to stop."""
 
-    def __init__(self, name: str, spec: Callable[[], WorkerSpec], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        agents: Sequence[str],
+        spec: Callable[[], WorkerSpec],
+        log: Path,
+        environment: Mapping[str, str],
+    ) -> None:
         self.name = name
         self.log = log
-        self.agents = spec().agents
+        self.agents = tuple(agents)
         self.exits: list[Exit] = []
         self.starts = 0
         self.is_wanted = False

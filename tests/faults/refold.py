@@ -68,18 +68,18 @@ _QUESTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "frictions by rule, variant, team and day": (
         (
             "SELECT rule_id, variant, team, toString(toDate(anchor_at)) AS day, count() AS frictions,"
-            " round(sum(minutes), 3) AS minutes, sum(severity) AS severities FROM v_frictions GROUP BY ALL"
+            " sum(minutes) AS minutes, sum(severity) AS severities FROM v_frictions GROUP BY ALL"
         ),
         ("rule_id", "variant", "team", "day"),
     ),
     "effort by kind and team": (
-        "SELECT kind, team, count() AS postings, round(sum(minutes), 3) AS minutes FROM v_effort_postings GROUP BY ALL",
+        "SELECT kind, team, count() AS postings, sum(minutes) AS minutes FROM v_effort_postings GROUP BY ALL",
         ("kind", "team"),
     ),
     "journeys by status and outcome": (
         (
-            "SELECT status, outcome, count() AS journeys, round(sum(effort_minutes), 3) AS effort, sum(touches) AS touches"
-            " FROM v_journeys GROUP BY ALL"
+            "SELECT status, outcome, count() AS journeys, sum(effort_minutes) AS effort,"
+            " sum(touches) AS touches FROM v_journeys GROUP BY ALL"
         ),
         ("status", "outcome"),
     ),
@@ -107,7 +107,7 @@ def published_aggregates(tables: HttpTables) -> dict[str, Aggregate]:
     found = {}
     for name, (sql, groups) in _QUESTIONS.items():
         found[name] = {
-            tuple(row.pop(group) for group in groups): tuple(round(float(value), 3) for value in row.values())
+            tuple(row.pop(group) for group in groups): tuple(float(value) for value in row.values())
             for row in tables.query(sql)
         }
     return found
@@ -148,7 +148,7 @@ def _summed(rows: Iterable[tuple[tuple[Any, ...], tuple[float, ...]]]) -> Aggreg
     for group, numbers in rows:
         known = sums[group] or [0.0] * (len(numbers) + 1)
         sums[group] = [total + number for total, number in zip(known, (1, *numbers), strict=True)]
-    return {group: tuple(round(float(total), 3) for total in totals) for group, totals in sums.items()}
+    return {group: tuple(float(total) for total in totals) for group, totals in sums.items()}
 
 
 def _day(milliseconds: int) -> str:

@@ -31,8 +31,9 @@ from tests.faults.tables import HttpTables
 from tests.faults.workload import TIME_PASSED, sentinels
 from tests.support.sql_oracle import SqlOracle, published_frictions, published_sessions
 
-RECOVERS_WITHIN_S = 240.0
-_DONE_WITHIN_S = 240.0
+#: Generous: what is to be found is whether lag returns to 0 at all; how long it took is in the report.
+RECOVERS_WITHIN_S = 600.0
+_DONE_WITHIN_S = 600.0
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -79,6 +80,8 @@ class Run:
         self.timeline: list[tuple[float, str]] = []
         self.cuts = 0
         self.recovery_s: float | None = None
+        self.evidence: Evidence | None = None
+        self.expected: Expected | None = None
         self._tell = tell
         self._begun = time.monotonic()
         self._healed_at: float | None = None
@@ -123,12 +126,13 @@ class Run:
 
     # --- How a run ends ---
 
-    def finish(self, *, with_sql: bool = True) -> Result:
+    def finish(self, *, time_has_passed: bool = False) -> Result:
         """Wait for the recovery, stop the workers, gather what can be seen, and judge."""
         if self._healed_at is None:
             self.healed()
         assert self._healed_at is not None
-        self.pass_time()
+        if not time_has_passed:
+            self.pass_time()
         if self.wait_until_done(RECOVERS_WITHIN_S):
             self.recovery_s = round(time.monotonic() - self._healed_at, 1)
             self.note("done")
@@ -138,8 +142,8 @@ class Run:
             worker.terminate()
         self.note("workers stopped")
         self.observer.stop()
-        evidence, expected = self._evidence(with_sql=with_sql)
-        found = findings(evidence, expected, expected_aggregates(expected))
+        self.evidence, self.expected = self._evidence()
+        found = findings(self.evidence, self.expected, expected_aggregates(self.expected))
         return Result(
             name="",
             broker=self.site.kind,
@@ -153,7 +157,7 @@ class Run:
             findings=found,
         )
 
-    def _evidence(self, *, with_sql: bool) -> tuple[Evidence, Expected]:
+    def _evidence(self) -> tuple[Evidence, Expected]:
         tables, ledger = self.tables, self.ledger
         log = self._raw_log()
         acknowledged = {place for places in ledger.acknowledged.values() for place in places} | ledger.poison
@@ -169,7 +173,7 @@ class Run:
             dead=tables.dead_places(),
             published={kind: tables.published(kind) for kind in expected.facts},
             aggregates=published_aggregates(tables),
-            asked_in_sql=_asked_in_sql(tables) if with_sql else None,
+            asked_in_sql=_asked_in_sql(tables),
             live=Live(
                 observer.samples,
                 [text for safety in observer.safety.values() for text in safety.violations],

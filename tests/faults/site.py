@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import psutil
 from kafka import KafkaConsumer, TopicPartition
@@ -19,11 +19,11 @@ from streams.lag import LagUnknown, committed_offsets, end_offsets, wait_until_d
 from streams.settings import ClickHouseSettings, KafkaSettings, Settings, make_pepper
 from streams.store import clickhouse_address
 from streams.topics import OUTBOX, create_topics
+from tests.faults.desk import Desk
 from tests.faults.processes import Server, Supervisor, Worker
 from tests.faults.spec import WorkerSpec
 from tests.faults.tables import HttpTables
 from tests.support.apache_kafka import running_kafka
-from tests.support.chat_endpoint import ChatEndpoint, chat_endpoint_in_thread
 from tests.support.local_broker import free_port
 
 Broker = Literal["embedded", "kafka"]
@@ -41,22 +41,26 @@ _ALL_AGENTS = ("intake", "journeys", "alerts")
 _ASK_AGAIN_S = 0.3
 
 
+class _Ports(NamedTuple):
+    kind: Broker
+    broker: int
+    native: int
+    http: int
+
+
 class Site:
     """Addresses and processes of a run; made by `running_site`."""
 
-    def __init__(
-        self, folder: Path, kind: Broker, broker: Server, clickhouse: Server, ports: Sequence[int], desk: ChatEndpoint
-    ) -> None:
+    def __init__(self, folder: Path, broker: Server, clickhouse: Server, desk: Desk, ports: _Ports) -> None:
         self.folder = folder
-        self.kind: Broker = kind
+        self.kind = ports.kind
         self.broker = broker
         self.clickhouse = clickhouse
         self.desk = desk
         self.supervisor = Supervisor()
-        kafka, native, http = ports
-        self.bootstrap = f"127.0.0.1:{kafka}"
-        self._native = native
-        self._http = http
+        self.bootstrap = f"127.0.0.1:{ports.broker}"
+        self._native = ports.native
+        self._http = ports.http
         self._routing = folder / "alerts.yaml"
         self._routing.write_text(_ROUTING)
         make_pepper(folder / "pepper")
@@ -83,7 +87,7 @@ class Site:
     def worker(self, name: str, agents: Sequence[str] = _ALL_AGENTS, *, application: str = "journeys") -> Worker:
         """A worker without faults, not started yet; give it others with `worker_of`."""
         spec = self.spec(name, agents, application=application)
-        return self.worker_of(name, lambda: spec)
+        return self.worker_of(name, agents, lambda: spec)
 
     def spec(self, name: str, agents: Sequence[str] = _ALL_AGENTS, *, application: str = "journeys") -> WorkerSpec:
         """What a worker without faults is told."""
@@ -104,10 +108,10 @@ class Site:
         """File in which a worker notes what it reads."""
         return self.folder / f"{name}.tally"
 
-    def worker_of(self, name: str, spec: Callable[[], WorkerSpec]) -> Worker:
+    def worker_of(self, name: str, agents: Sequence[str], spec: Callable[[], WorkerSpec]) -> Worker:
         """A worker that asks before each start what it is to be."""
-        environment = {"FAULTS_DESK_URL": self.desk.url(), "FAULTS_DESK_SECRET": _SECRET}
-        worker = Worker(name, spec, self.folder / f"{name}.log", environment)
+        environment = {"FAULTS_DESK_URL": self.desk.url, "FAULTS_DESK_SECRET": _SECRET}
+        worker = Worker(name, agents, spec, self.folder / f"{name}.log", environment)
         self.supervisor.workers.append(worker)
         return worker
 
@@ -159,8 +163,9 @@ def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
         cleaning.callback(clickhouse.stop)
         clickhouse.start()
         broker, port = _started_broker(folder, kind, cleaning)
-        desk = cleaning.enter_context(chat_endpoint_in_thread())
-        site = Site(folder, kind, broker, clickhouse, (port, native, http), desk)
+        desk = Desk()
+        cleaning.callback(desk.close)
+        site = Site(folder, broker, clickhouse, desk, _Ports(kind, port, native, http))
         cleaning.callback(site.supervisor.end)
         site.install()
         yield site

@@ -14,7 +14,7 @@ class Plant(StrEnum):
     COMMIT_BEFORE_WRITE = "commit before write"
     #: Every other block of touchpoints fails, and is acknowledged all the same.
     ACK_ON_FAILURE = "ack on failure"
-    #: The last record of every chunk is left out.
+    #: One touchpoint of every chunk is left out.
     SKIPPED_RECORD = "skipped record"
     #: One touchpoint of each block is written a second time, a millisecond later in its story.
     DOUBLED_ROW = "doubled row"

@@ -3,7 +3,7 @@
 import http.client
 import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 from sinks.clickhouse.tables import FACTS
@@ -14,13 +14,6 @@ _NAMES_PER_QUESTION = 2_000
 _NOT_BUSINESS = {"version", "is_deleted", "partition"}
 
 Row = dict[str, Any]
-
-
-class PublishedVersion(NamedTuple):
-    """Which row of a fact a reader sees."""
-
-    version: int
-    is_deleted: bool
 
 
 class HttpTables:
@@ -67,11 +60,11 @@ class HttpTables:
         rows = self.query("SELECT concat(toString(partition), '/', toString(offset)) AS place FROM v_dead_letters")
         return [row["place"] for row in rows]
 
-    def versions(self, kind: str) -> dict[str, PublishedVersion]:
-        """By id which row of every fact of a kind a reader finds, withdrawn ones too."""
+    def versions(self, kind: str) -> dict[str, int]:
+        """By id the version of every fact of a kind that a reader finds, of withdrawn ones too."""
         table, id_column = FACTS[kind]
-        rows = self.query(f"SELECT {id_column} AS id, version, is_deleted FROM {table.name} FINAL")
-        return {row["id"]: PublishedVersion(int(row["version"]), bool(row["is_deleted"])) for row in rows}
+        rows = self.query(f"SELECT {id_column} AS id, version FROM {table.name} FINAL")
+        return {row["id"]: int(row["version"]) for row in rows}
 
     def published(self, kind: str) -> dict[str, Row]:
         """What the view of a kind says, by id: business columns alone, times as UTC milliseconds."""
