@@ -22,7 +22,6 @@ from tests.support.deadline import wait_until
 from tests.support.faults import Moment
 
 _DIES_WITHIN_S: Final = 40.0
-_READY_WITHIN_S: Final = 90.0
 _OK: Final = Answer()
 _NO_ANSWERS: Final = {
     "429": Answer(status=429, headers={"Retry-After": "1"}),
@@ -144,7 +143,7 @@ def rebalance_storm(run: Run, scale: Scale) -> None:
                 worker.start()
             elif run.chances.random() < 0.5:
                 _kill(run, worker)
-            else:
+            elif worker.is_ready:
                 run.note(f"{worker.name} leaves")
                 worker.terminate()
     for worker in workers:
@@ -159,6 +158,7 @@ def sigterm_under_load(run: Run, scale: Scale) -> None:
         while not is_over():
             time.sleep(run.chances.uniform(2, 6))
             worker = run.chances.choice(workers)
+            worker.wait_until_ready()
             ended = worker.terminate()
             run.note(f"{worker.name} stopped with {ended.code} after {ended.seconds} s")
             worker.start()
@@ -338,7 +338,8 @@ def _staff(run: Run) -> list[Worker]:
         run.hire(run.site.worker("worker", ("intake", "journeys"))),
         run.hire(run.site.worker("alerts", ("alerts",))),
     ]
-    wait_until(lambda: all(worker.is_ready for worker in workers), seconds=_READY_WITHIN_S)
+    for worker in workers:
+        worker.wait_until_ready()
     run.note("workers ready")
     return workers
 
@@ -422,6 +423,7 @@ def _pause_worker(run: Run, worker: Worker, seconds: float) -> None:
 
 
 def _leave_and_join(run: Run, worker: Worker) -> None:
+    worker.wait_until_ready()
     ended = worker.terminate()
     run.note(f"{worker.name} left with {ended.code} after {ended.seconds} s, and joins again")
     worker.start()
@@ -437,6 +439,7 @@ def _silence_desk(run: Run, seconds: float) -> None:
 def _set_back(run: Run, workers: Sequence[Worker], to: Callable[[int], int]) -> None:
     """Stop the workers, set the offsets of intake and journeys to what `to` says of the present ones, go on."""
     for worker in workers:
+        worker.wait_until_ready()
         worker.terminate()
 
     def change() -> None:

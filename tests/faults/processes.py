@@ -19,6 +19,7 @@ from tests.support.processes import REPOSITORY
 
 _STOPS_SURELY_WITHIN_S = 60
 _START_WITHIN_S = 90.0
+_READY_WITHIN_S = 180.0
 _LOOK_EVERY_S = 0.1
 _MEGABYTE = 1_048_576
 
@@ -142,6 +143,10 @@ class Worker:
             self._cause = None
             self.starts += 1
 
+    def wait_until_ready(self) -> None:
+        """Wait until all agents run: before that, a signal meets the interpreter and not the worker."""
+        wait_until(lambda: self.is_ready, seconds=_READY_WITHIN_S)
+
     def kill(self) -> None:
         """SIGKILL; the supervisor starts it again if it is wanted."""
         self._signal(signal.SIGKILL, "SIGKILL")
@@ -155,7 +160,7 @@ class Worker:
         self._signal(signal.SIGCONT, None)
 
     def terminate(self) -> Exit:
-        """SIGTERM, wait for the end, and do not start it again."""
+        """SIGTERM, wait for the end, and do not start it again. Ask only one that is ready."""
         with self._changing:
             self.is_wanted = False
             self.look()

@@ -139,6 +139,7 @@ class Run:
         else:
             self.note("not done in time")
         for worker in self.workers:
+            worker.wait_until_ready()
             worker.terminate()
         self.note("workers stopped")
         self.observer.stop()

@@ -20,7 +20,7 @@ from tests.faults.run import Run
 from tests.faults.site import Site, running_site
 from tests.faults.spec import Plant
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("fault-checker")]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_200)]
 
 SEED = 5
 #: Which invariant has to say so.

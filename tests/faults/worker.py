@@ -23,8 +23,8 @@ from streams.alerts_agent import AlertsAgent
 from streams.broker import Outgoing, ReliableProducer
 from streams.coordinator import Batch
 from streams.dead_letters_agent import DeadLettersAgent
-from streams.intake_agent import IntakeAgent
 from streams.headers import has_wakes, is_tick
+from streams.intake_agent import IntakeAgent
 from streams.journeys_agent import JourneysAgent
 from streams.logs import configure_logs
 from streams.settings import ClickHouseSettings, FlushSettings, KafkaSettings, Settings, parse_address
