@@ -1,5 +1,6 @@
 """What was produced, and what the broker acknowledged: the truth that a run is held against."""
 
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -122,14 +123,17 @@ class TopicReader:
         self._consumer.seek_to_beginning(*self._places)
 
     def read(self) -> None:
-        """Take what there is now: until nothing has come for longer than a fetch waits."""
+        """Take what comes until nothing does for a moment; a broker that is slow may hold more."""
         while self._take(200):
             pass
 
     def read_to(self, offsets: Mapping[int, int]) -> None:
-        """Read until before these offsets by partition; they must exist."""
+        """Read until before these offsets by partition. Raises `TimeoutError` when the broker does not give them."""
+        deadline = time.monotonic() + _PATIENCE_S
         while any(self._consumer.position(at) < offsets.get(at.partition, 0) for at in self._places):
             self._take(200)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self._topic} does not come to {dict(offsets)}")
 
     def close(self) -> None:
         """Disconnect."""

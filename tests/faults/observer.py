@@ -15,6 +15,8 @@ from kafka.errors import KafkaError
 from schemas.codec import Undecodable, decode
 from schemas.outputs import touchpoint_ref
 from streams.headers import forwarded_to, has_wakes, is_tick
+from streams.lag import LagUnknown, end_offsets
+from streams.settings import KafkaSettings
 from streams.topics import DEAD, KEYED, OUTBOX, TOUCHPOINTS
 from tests.faults.ledger import Place, Record, TopicReader
 from tests.faults.tables import HttpTables
@@ -170,7 +172,7 @@ class Observer:
         while not self._is_over.wait(_PAUSE_S):
             try:
                 self.sample()
-            except (KafkaError, OSError, TimeoutError):
+            except (KafkaError, LagUnknown, OSError, TimeoutError):
                 # Broker or ClickHouse are away, which is what the experiment may be about.
                 self.missed += 1
                 self._let_go()
@@ -191,27 +193,38 @@ class Observer:
 
     def _forwarded(self, records: list[Record]) -> Iterable[Record]:
         """Raw records that lie in the keyed topic or among the dead letters."""
-        for topic, origin_of in ((KEYED, _origin), (DEAD, _dead_origin)):
-            reader = self._reader(topic)
-            reader.read()
-            for partition, found in reader.records.items():
-                start = self._read_of.get((topic, partition), 0)
-                self._sent_on.update((TOUCHPOINTS, place) for one in found[start:] if (place := origin_of(one)))
-                self._read_of[topic, partition] = len(found)
-        return [record for record in records if (TOUCHPOINTS, record.place) in self._sent_on]
+        for is_fresh in (False, True):
+            self._read_on(KEYED, _origin, is_fresh=is_fresh)
+            self._read_on(DEAD, _dead_origin, is_fresh=is_fresh)
+            safe = [record for record in records if (TOUCHPOINTS, record.place) in self._sent_on]
+            if len(safe) == len(records):
+                break
+        return safe
 
     def _written(self, records: list[Record]) -> Iterable[Record]:
         """Keyed records that say nothing themselves, or whose touchpoint is in the base table or a dead letter."""
-        names = {id(record): _name(record) for record in records}
-        present = self._tables.present(name for name in names.values() if name)
-        safe = [record for record in records if names[id(record)] is None or names[id(record)] in present]
-        missing = [record for record in records if names[id(record)] is not None and names[id(record)] not in present]
+        names = [_name(record) for record in records]
+        present = self._tables.present(name for name in names if name)
+        safe, missing = [], []
+        for name, record in zip(names, records, strict=True):
+            (safe if name is None or name in present else missing).append(record)
         if missing:
-            reader = self._reader(DEAD)
-            reader.read()
-            dead = {_dead_origin(one) for found in reader.records.values() for one in found}
-            safe += [record for record in missing if _origin(record) in dead]
+            self._read_on(DEAD, _dead_origin, is_fresh=True)
+            safe += [record for record in missing if (DEAD, _origin(record)) in self._sent_on]
         return safe
+
+    def _read_on(self, topic: str, origin_of: Callable[[Record], Place | None], *, is_fresh: bool) -> None:
+        """Take what a topic holds; with `is_fresh` surely up to the end that it has now."""
+        reader = self._reader(topic)
+        if is_fresh:
+            reader.read_to(end_offsets(KafkaSettings(bootstrap=self._bootstrap), topic))
+        else:
+            reader.read()
+        for partition, found in reader.records.items():
+            start = self._read_of.get((topic, partition), 0)
+            places = [place for one in found[start:] if (place := origin_of(one))]
+            self._sent_on.update((to, place) for place in places for to in (TOUCHPOINTS, topic))
+            self._read_of[topic, partition] = len(found)
 
     def _noted(self, records: list[Record]) -> Iterable[Record]:
         """Records of the dead-letter topic that the table lists."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from schemas.touchpoint import Touchpoint
+from streams.lag import end_offsets
 from streams.topics import TOUCHPOINTS
 from tests.faults.invariants import (
     Delivered,
@@ -195,7 +196,7 @@ class Run:
     def _raw_log(self) -> list[Record]:
         reader = TopicReader(self.site.bootstrap, TOUCHPOINTS, self.settings.partitions)
         try:
-            reader.read()
+            reader.read_to(end_offsets(self.settings.kafka, TOUCHPOINTS))
             return [record for records in reader.records.values() for record in records]
         finally:
             reader.close()
