@@ -205,7 +205,8 @@ class Observer:
         """Keyed records that say nothing themselves, or whose touchpoint is in the base table or a dead letter."""
         names = [_name(record) for record in records]
         present = self._tables.present(name for name in names if name)
-        safe, missing = [], []
+        safe: list[Record] = []
+        missing: list[Record] = []
         for name, record in zip(names, records, strict=True):
             (safe if name is None or name in present else missing).append(record)
         if missing:
