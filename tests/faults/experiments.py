@@ -134,6 +134,8 @@ def kill_at_random(run: Run, scale: Scale) -> None:
 def rebalance_storm(run: Run, scale: Scale) -> None:
     run.hire(run.site.worker("alerts", ("alerts",)))
     workers = [run.hire(run.site.worker(f"worker-{number}", ("intake", "journeys"))) for number in range(3)]
+    for worker in workers:
+        worker.wait_until_ready()
     with _producing(run, workload.usual(run.seed, scale.events), scale.seconds) as is_over:
         while not is_over():
             time.sleep(run.chances.uniform(1, 5))
@@ -141,9 +143,12 @@ def rebalance_storm(run: Run, scale: Scale) -> None:
             if not worker.is_wanted:
                 run.note(f"{worker.name} joins")
                 worker.start()
-            elif run.chances.random() < 0.5:
+                continue
+            # One that is no member yet neither leaves the group nor is missed in it.
+            worker.wait_until_ready()
+            if run.chances.random() < 0.5:
                 _kill(run, worker)
-            elif worker.is_ready:
+            else:
                 run.note(f"{worker.name} leaves")
                 worker.terminate()
     for worker in workers:

@@ -23,7 +23,7 @@ from tests.faults.tables import HttpTables
 
 #: Topic and the agent whose group reads it.
 GROUPS = {TOUCHPOINTS: "intake", KEYED: "journeys", DEAD: "dead-letters", OUTBOX: "alerts"}
-_PAUSE_S = 0.3
+_PAUSE_S = 0.5
 _WATCHED_KINDS = ("journey", "friction")
 
 Offsets = Mapping[int, int]
