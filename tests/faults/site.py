@@ -39,6 +39,7 @@ _SECRET = "whsec_" + "Zm9yIHRlc3RzIG9ubHksIGFuZCBsb25nIGVub3VnaA=="
 _SESSION_TIMEOUT_S: dict[Broker, float] = {"embedded": 3.0, "kafka": 6.0}
 _ALL_AGENTS = ("intake", "journeys", "alerts")
 _ASK_AGAIN_S = 0.3
+_JOINS_WITHIN_S = 60
 
 
 class _Ports(NamedTuple):
@@ -130,11 +131,24 @@ class Site:
         return False
 
     def set_offsets(self, group: str, topic: str, offsets: dict[int, int]) -> None:
-        """Set committed offsets of a group in which nobody is any more."""
-        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False)
+        """Set committed offsets of a group in which nobody is any more.
+
+        As its only member: tansu takes commits from nobody else once a group has had members.
+        """
+        consumer = KafkaConsumer(
+            topic,
+            bootstrap_servers=self.bootstrap,
+            group_id=group,
+            enable_auto_commit=False,
+            session_timeout_ms=int(_SESSION_TIMEOUT_S[self.kind] * 1000),
+            heartbeat_interval_ms=1_000,
+        )
         try:
             places = {TopicPartition(topic, number): offset for number, offset in offsets.items()}
-            consumer.assign(list(places))
+            deadline = time.monotonic() + _JOINS_WITHIN_S
+            while not consumer.assignment() >= places.keys():
+                consumer.poll(timeout_ms=100, max_records=1)
+                assert time.monotonic() < deadline, f"no place in group {group}"
             consumer.commit({place: OffsetAndMetadata(offset, "", -1) for place, offset in places.items()})
         finally:
             consumer.close()
