@@ -26,7 +26,8 @@ _OK: Final = Answer()
 _NO_ANSWERS: Final = {
     "429": Answer(status=429, headers={"Retry-After": "1"}),
     "500": Answer(status=500),
-    "no answer at all": Answer(hangs=True),
+    # Who hangs and is then closed still answers: not with 200, which would be a delivery.
+    "no answer at all": Answer(status=500, hangs=True),
 }
 
 
