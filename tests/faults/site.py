@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import psutil
 from kafka import KafkaConsumer, TopicPartition
+from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
@@ -47,6 +48,10 @@ class _Ports(NamedTuple):
     broker: int
     native: int
     http: int
+
+
+class _AsFaust(RangePartitionAssignor):  # type: ignore[misc]
+    name = "faust"
 
 
 class Site:
@@ -133,7 +138,7 @@ class Site:
     def set_offsets(self, group: str, topic: str, offsets: dict[int, int]) -> None:
         """Set committed offsets of a group in which nobody is any more.
 
-        As its only member: tansu takes commits from nobody else once a group has had members.
+        As its only member, who speaks as Faust's do: tansu takes nobody else once a group has had members.
         """
         consumer = KafkaConsumer(
             topic,
@@ -142,6 +147,7 @@ class Site:
             enable_auto_commit=False,
             session_timeout_ms=int(_SESSION_TIMEOUT_S[self.kind] * 1000),
             heartbeat_interval_ms=1_000,
+            partition_assignment_strategy=[_AsFaust],
         )
         try:
             places = {TopicPartition(topic, number): offset for number, offset in offsets.items()}
