@@ -44,6 +44,12 @@ check: $(DEV) ## Run all gates, as CI does
 bench: $(DEV) ## Measure what each step of the pipeline costs (ARGS="--events 100000")
 	@$(BIN)/python -m bench.steps $(ARGS)
 
+# A run of each experiment; SEED, SECONDS (of faults, each), BROKER=kafka, and ARGS="--only NAME --json".
+.PHONY: faults
+faults: $(DEV) ## Kill and pause everything, and check that nothing shows it (ARGS=--help)
+	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(BROKER),--broker $(BROKER)) $(ARGS)
+
 .PHONY: format
 format: $(DEV) ## Format the code and apply safe lint fixes
 	@$(BIN)/ruff format .

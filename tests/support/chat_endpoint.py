@@ -37,6 +37,9 @@ class Received:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    #: When, as UTC milliseconds, and how it was answered.
+    at: int
+    answer: Answer
 
     @property
     def json(self) -> Any:
@@ -67,6 +70,10 @@ class ChatEndpoint:
     def answer_next(self, *answers: Answer) -> None:
         """Queue answers for the next requests."""
         self._answers.extend(answers)
+
+    def answer_always(self, answer: Answer) -> None:
+        """From now on answer like this whatever no other answer is queued for."""
+        self._usual = answer
 
     def wait_for(self, count: int, deadline_s: float = 30.0) -> list[Received]:
         """Requests received, as soon as there are `count`; fewer when the deadline comes first. Not for the loop."""
@@ -100,10 +107,11 @@ class ChatEndpoint:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        with self._arrived:
-            self.received.append(Received(request.method, request.path, headers, body))
-            self._arrived.notify_all()
         answer = self._answers.popleft() if self._answers else self._usual
+        with self._arrived:
+            now = time.time_ns() // 1_000_000
+            self.received.append(Received(request.method, request.path, headers, body, now, answer))
+            self._arrived.notify_all()
         if answer.hangs:
             await self._stopping.wait()
         if answer.streams_bytes:

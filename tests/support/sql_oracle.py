@@ -7,10 +7,9 @@ One shortcut: the core counts a solution of a redirect only on the same journey.
 same matter means the same journey, unless a conversation had lasted for two weeks before.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from processors.identifiers import hash_id
-from tests.support.running_stack import Stack
 
 SESSION_GAP_S = 30 * 60
 FOLLOW_S = FORM_S = 48 * 3600
@@ -233,10 +232,20 @@ FROM followers ORDER BY opened
 """
 
 
+class Tables(Protocol):
+    """Whoever answers questions in SQL, such as a running stack."""
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of the answer."""
+
+    def value(self, sql: str) -> Any:
+        """The one value of the answer."""
+
+
 class SqlOracle:
     """Asks one stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Tables) -> None:
         self._stack = stack
         views = stack.value("SELECT count() AS found FROM system.tables WHERE name = 'v_person_identifiers'")
         self._touches = _TOUCHES.format(identifiers=_IDENTIFIERS if views else _NO_IDENTIFIERS)
@@ -277,7 +286,7 @@ def _friction(rule_id: str, row: dict[str, Any], variant: str) -> FrictionRow:
 # --- What is published -----------------------------------------------------------------------------------------------
 
 
-def published_sessions(stack: Stack) -> set[SessionRow]:
+def published_sessions(stack: Tables) -> set[SessionRow]:
     """Sessions as analysts read them."""
     sql = """
         SELECT person_key, toUnixTimestamp64Milli(started_at) AS started_at,
@@ -287,7 +296,7 @@ def published_sessions(stack: Stack) -> set[SessionRow]:
     return {SessionRow(**{**row, "channels": tuple(row["channels"])}) for row in stack.query(sql)}
 
 
-def published_frictions(stack: Stack, rule_id: str) -> set[FrictionRow]:
+def published_frictions(stack: Tables, rule_id: str) -> set[FrictionRow]:
     """Frictions of a rule as analysts read them."""
     sql = f"""
         SELECT friction_id, person_key, variant, toUnixTimestamp64Milli(anchor_at) AS anchor_at

@@ -1,0 +1,157 @@
+"""What was produced, and what the broker acknowledged: the truth that a run is held against."""
+
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from schemas.codec import encode
+from schemas.identities import strongest_identity
+from schemas.outputs import touchpoint_ref
+from schemas.touchpoint import Touchpoint
+from streams.topics import TOUCHPOINTS
+
+#: Longer than any broker is away in an experiment: what is not acknowledged then never will be.
+_PATIENCE_S = 120
+_LARGEST_REQUEST = 8_000_000
+
+
+class Place(NamedTuple):
+    """A place in the raw topic."""
+
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}/{self.offset}"
+
+
+class Record(NamedTuple):
+    """A record as anybody reads it from a topic; `timestamp` is the append time in UTC milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+    @property
+    def place(self) -> Place:
+        """Where it lies in its topic."""
+        return Place(self.partition, self.offset)
+
+
+class Ledger:
+    """Produces to the raw topic with a plain client, and remembers what became of every record.
+
+    `acknowledged` names each good touchpoint by its places, `poison` has the places of bad records, `sent` everything
+    that was ever handed to the client: what has no answer may be in the topic or not.
+    """
+
+    def __init__(self, bootstrap: str, partitions: int) -> None:
+        self.acknowledged: dict[str, list[Place]] = {}
+        self.poison: set[Place] = set()
+        self.sent: dict[str, Touchpoint] = {}
+        self.unanswered = 0
+        self._partitions = partitions
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=20,
+            batch_size=128 * 1024,
+            max_request_size=_LARGEST_REQUEST,
+            delivery_timeout_ms=_PATIENCE_S * 1000,
+            max_block_ms=_PATIENCE_S * 1000,
+        )
+
+    def partition_of(self, touchpoint: Touchpoint) -> int:
+        """Raw partition of a touchpoint: that of its strongest identity, as producers do it."""
+        key = strongest_identity(touchpoint.identities)
+        assert key is not None
+        return zlib.crc32(key.encode()) % self._partitions
+
+    def produce(self, touchpoints: Iterable[Touchpoint], partition: int | None = None) -> None:
+        """Send touchpoints, by default where their persons' lie, and wait for the broker's answers."""
+        pending = []
+        for touchpoint in touchpoints:
+            name = touchpoint_ref(touchpoint.key)
+            key = strongest_identity(touchpoint.identities)
+            assert key is not None
+            self.sent[name] = touchpoint
+            to = self.partition_of(touchpoint) if partition is None else partition
+            pending.append((name, self._send(key.encode(), encode(touchpoint), to)))
+        for name, place in self._answers(pending):
+            self.acknowledged.setdefault(name, []).append(place)
+
+    def produce_poison(self, values: Iterable[bytes | None], partition: int = 0) -> None:
+        """Send records that nothing can be made of, and wait for the broker's answers."""
+        pending = [("", self._send(b"poison", value, partition)) for value in values]
+        self.poison.update(place for _, place in self._answers(pending))
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._producer.close(timeout=5)
+
+    def _send(self, key: bytes, value: bytes | None, partition: int) -> Any:
+        return self._producer.send(TOUCHPOINTS, key=key, value=value, partition=partition)
+
+    def _answers(self, pending: list[tuple[str, Any]]) -> Iterable[tuple[str, Place]]:
+        for name, answer in pending:
+            try:
+                at = answer.get(timeout=_PATIENCE_S)
+            except KafkaError:
+                self.unanswered += 1
+                continue
+            yield name, Place(at.partition, at.offset)
+
+
+class TopicReader:
+    """Reads a topic from its start, as a consumer without a group; keeps all records by partition."""
+
+    def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
+        self.records: dict[int, list[Record]] = {number: [] for number in range(partitions)}
+        self._topic = topic
+        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=20)
+        self._places = [TopicPartition(topic, number) for number in range(partitions)]
+        self._consumer.assign(self._places)
+        self._consumer.seek_to_beginning(*self._places)
+
+    def read(self) -> None:
+        """Take what comes until nothing does for a moment; a broker that is slow may hold more."""
+        while self._take(200):
+            pass
+
+    def read_to(self, offsets: Mapping[int, int]) -> None:
+        """Read until before these offsets by partition. Raises `TimeoutError` when the broker does not give them."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while any(self._consumer.position(at) < offsets.get(at.partition, 0) for at in self._places):
+            self._take(200)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self._topic} does not come to {dict(offsets)}")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+    def _take(self, timeout_ms: int) -> bool:
+        found = self._consumer.poll(timeout_ms=timeout_ms)
+        for at, records in found.items():
+            self.records[at.partition] += [
+                Record(
+                    self._topic,
+                    record.partition,
+                    record.offset,
+                    record.timestamp,
+                    record.key,
+                    record.value,
+                    list(record.headers),
+                )
+                for record in records
+            ]
+        return bool(found)

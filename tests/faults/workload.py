@@ -1,0 +1,135 @@
+"""What is sent in experiments: a company's life, the edges of the rules, records that are none; all from a seed.
+
+A seed gives the same data whenever it is run, but for the day: everything is moved to the weeks before today, because
+nobody is alerted about history.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from itertools import count
+from random import Random
+
+import msgspec
+
+from schemas.touchpoint import Touchpoint
+from streams.producing.generator import GeneratedCompany
+from tests.pipeline.test_oracle_in_sql import STEPS, wild_touchpoint
+from tests.pipeline.test_poison import POISON
+from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, touchpoint
+
+SPAN_DAYS = 28
+#: The longest deadline: a journey ends two weeks after its last touchpoint.
+_UNTIL_ALL_DEADLINES = 16 * DAY
+_TODAY = time.time_ns() // 1_000_000 // DAY * DAY
+#: When it all begins.
+START = _TODAY - _UNTIL_ALL_DEADLINES - SPAN_DAYS * DAY
+_SHIFT = START - MONDAY
+#: When the sentinels come: every deadline of what happened before has passed.
+TIME_PASSED = _TODAY
+_SENTINELS_PER_PARTITION = 16
+_ROUNDS = count(1)
+
+
+def company(seed: int, persons: int, events: int, *, identities: bool = False) -> list[Touchpoint]:
+    """Four weeks of a company in the order of sending, exact duplicates among them."""
+    made = GeneratedCompany(
+        persons=persons, events=events, seed=seed, start=MONDAY, span_days=SPAN_DAYS, identities=identities
+    )
+    return [_moved(one, _SHIFT) for one in made.touchpoints()]
+
+
+def usual(seed: int, events: int) -> list[Touchpoint]:
+    """What most experiments send: a company's life, lives at the edges, and sessions at the gap."""
+    return company(seed, events // 12, events) + lives_that_make_no_sense(seed, 40) + at_the_gap()
+
+
+def at_the_gap(persons: int = 20) -> list[Touchpoint]:
+    """Two looks at a page half an hour apart, which are one session, or a millisecond more, which are two."""
+    return [
+        touchpoint(
+            "page.viewed",
+            START + 10 * DAY + number * MINUTE + after,
+            id=f"gap-{number}-{after}",
+            identities=(f"customer_no:gap-{number}",),
+            channel="web",
+        )
+        for number in range(persons)
+        for after in (0, 30 * MINUTE + number % 2)
+    ]
+
+
+def hot_person(seed: int, touchpoints: int) -> list[Touchpoint]:
+    """One person who calls, writes and looks without end."""
+    chances = Random(seed)
+    kinds = (("page.viewed", "web"), ("contact.started", "phone"), ("message.received", "email"))
+    moments = sorted(START + chances.randrange(SPAN_DAYS * DAY - HOUR) for _ in range(touchpoints))
+    found = []
+    for number, at in enumerate(moments):
+        kind, channel = chances.choice(kinds)
+        topic = chances.choice(("invoice", "delivery", "contract"))
+        who = {"id": f"hot-{number}", "identities": ("customer_no:hot-person",)}
+        found.append(touchpoint(kind, at, channel=channel, direction="inbound", topic=topic, **who))
+    return found
+
+
+def lives_that_make_no_sense(seed: int, persons: int) -> list[Touchpoint]:
+    """People with several identities who share some, and whose touchpoints lie at the edges of the rules."""
+    chances = Random(seed)
+    found = []
+    for person in range(persons):
+        at = MONDAY + chances.randrange(DAY)
+        # So few that even the longest steps between them stay within the span.
+        for number in range(chances.randint(1, 8)):
+            at += max(0, chances.choice(STEPS) + chances.choice((-1, 0, 1)))
+            found.append(_moved(msgspec.convert(wild_touchpoint(chances, at, person, number), Touchpoint), _SHIFT))
+    return found
+
+
+def sentinels(partitions: int) -> list[tuple[int, Touchpoint]]:
+    """Raw partition and touchpoint of people who look in long after: time has passed in every partition."""
+    number = next(_ROUNDS)
+    return [
+        (
+            partition,
+            touchpoint(
+                "page.viewed",
+                TIME_PASSED,
+                id=f"end-{number}-{partition}-{person}",
+                identities=(f"cookie:end-{number}-{partition}-{person}",),
+                channel="web",
+            ),
+        )
+        for partition in range(partitions)
+        for person in range(_SENTINELS_PER_PARTITION)
+    ]
+
+
+def poison() -> list[bytes | None]:
+    """Every record that is none: empty, cut, unknown, too large, out of time."""
+    return [one.value for one in POISON.values()]
+
+
+def parts_of(touchpoints: Sequence[Touchpoint], number: int) -> list[list[Touchpoint]]:
+    """The same in so many parts of equal size, in order."""
+    size = -(-len(touchpoints) // number)
+    return [list(touchpoints[start : start + size]) for start in range(0, len(touchpoints), size)]
+
+
+def shuffled(touchpoints: Iterable[Touchpoint], seed: int) -> list[Touchpoint]:
+    """In an order that makes no sense."""
+    mixed = list(touchpoints)
+    Random(seed).shuffle(mixed)
+    return mixed
+
+
+def _moved(one: Touchpoint, by: int) -> Touchpoint:
+    """The same so much later, as a system without a clock of its own would send it."""
+    return msgspec.structs.replace(
+        one,
+        occurred_at=one.occurred_at + by,
+        ended_at=None if one.ended_at is None else one.ended_at + by,
+        promise_due=None if one.promise_due is None else one.promise_due + by,
+        backfill=False,
+        sent_at=None,
+        received_at=None,
+    )
