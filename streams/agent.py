@@ -11,6 +11,10 @@ from streams.transport import Chunk, ChunkConsumer, Record
 _log = structlog.get_logger()
 
 
+class DecisionNeeded(RuntimeError):
+    """The worker cannot go on before a person has decided something; the message says what, and how."""
+
+
 class Delivery(NamedTuple):
     """Records of one partition, in offset order.
 

@@ -12,7 +12,7 @@ import faust
 import structlog
 
 from streams import app as faust_app
-from streams.agent import Agent, Feed
+from streams.agent import Agent, DecisionNeeded, Feed
 from streams.settings import Settings
 
 _log = structlog.get_logger()
@@ -86,7 +86,10 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
 
     def fail(error: BaseException) -> None:
         if not failures:
-            _log.error("worker_fails", error=f"{type(error).__name__}: {error}", exc_info=error)
+            if isinstance(error, DecisionNeeded):
+                _log.error("decision_needed", what=str(error))
+            else:
+                _log.error("worker_fails", error=f"{type(error).__name__}: {error}", exc_info=error)
         failures.append(error)
         stopping.set()
 
