@@ -5,15 +5,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Self
 
 import faust
 import structlog
 
 from streams import app as faust_app
 from streams.agent import Agent, DecisionNeeded, Feed
+from streams.broker import ReliableProducer
+from streams.coordinator import LogName
 from streams.settings import Settings
+from streams.topics import KEYED, incarnations, partition_count
+from streams.trials import Cemetery, Journal, Trials
 
 _log = structlog.get_logger()
 _TICK_S: Final = 0.1
@@ -26,13 +30,16 @@ _STOP_WITHIN_S: Final = 25.0
 class _Run:
     """One agent with its Faust app."""
 
-    def __init__(self, settings: Settings, agent: Agent, fail: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, settings: Settings, agent: Agent, trials: Trials | None, fail: Callable[[BaseException], None]
+    ) -> None:
         self.agent = agent
+        self._trials = trials
         self._fail = fail
         self._revocation_limit_s = faust_app.revocation_limit_s(settings.kafka)
         self._is_ending = False
         self.app = faust_app.build_app(settings, agent.name)
-        self._feed = Feed(self.app, agent)
+        self._feed = Feed(self.app, agent, trials)
         faust_app.register_agent(self.app, faust_app.chunk_topic(self.app, agent.topic), self._read)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -42,6 +49,16 @@ class _Run:
         while not self._is_ending:
             await self._guarded(self.agent.tick())
             await asyncio.sleep(_TICK_S)
+
+    async def watch(self) -> None:
+        """Take notice of what does not kill the worker, for ever."""
+        if self._trials is not None:
+            await self._guarded(self._trials.watch())
+
+    async def end_trials(self) -> None:
+        """Nothing that happens from now on is the fault of a record."""
+        if self._trials is not None:
+            await self._guarded(self._trials.end())
 
     def end_reading(self) -> None:
         """Give the agent nothing more to do."""
@@ -65,6 +82,7 @@ class _Run:
 
     async def _revoked(self, *_arguments: Any, **_: Any) -> None:
         await self._guarded(self.agent.revoked(self._revocation_limit_s))
+        await self.end_trials()
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         """Do the work; an exception ends the worker. It is not raised: Faust would go on, or acknowledge."""
@@ -75,8 +93,12 @@ class _Run:
             self._fail(error)
 
 
-async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None]) -> int:
+async def run_worker(
+    settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None], journal: Journal | None = None
+) -> int:
     """Run agents until SIGTERM or SIGINT; exit code 0 after a clean stop, 1 when something could not go on.
+
+    With a `journal` it finds records that kill workers.
 
     Raises what an agent raises when it starts: then nothing was read yet.
     """
@@ -95,7 +117,8 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    runs = [_Run(settings, agent, fail) for agent in agents]
+    court = await _Court.open(settings, journal)
+    runs = [_Run(settings, agent, court.trials(agent), fail) for agent in agents]
     ticks: list[asyncio.Task[None]] = []
     watches: list[asyncio.Task[None]] = []
     try:
@@ -104,6 +127,7 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
         if await _started(runs, stopping, fail):
             ticks = [asyncio.create_task(run.tick()) for run in runs]
             watches = [asyncio.create_task(_watch(run.app, stopping, fail)) for run in runs]
+            watches += [asyncio.create_task(run.watch()) for run in runs]
             _log.info("worker_ready", agents=[agent.name for agent in agents])
             on_ready()
             await stopping.wait()
@@ -114,13 +138,53 @@ async def run_worker(settings: Settings, agents: Sequence[Agent], on_ready: Call
             await asyncio.gather(*ticks, *(run.finish() for run in runs))
         for task in (*ticks, *watches):
             task.cancel()
+        await asyncio.gather(*(run.end_trials() for run in runs))
         for run in runs:
             await run.app.stop()
     finally:
         for run in runs:
             await run.agent.close()
+        await court.close()
     _log.info("worker_stopped", clean=not failures)
     return 1 if failures else 0
+
+
+class _Court:
+    """What the trials of all agents of a process share."""
+
+    def __init__(
+        self, settings: Settings, journal: Journal | None, lives: Mapping[str, str], keyed_partitions: int
+    ) -> None:
+        self._group_prefix = settings.group_prefix
+        self._keyed_partitions = keyed_partitions
+        self._journal = journal
+        self._lives = lives
+        self._producer = ReliableProducer(settings.kafka)
+        self._in_turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, settings: Settings, journal: Journal | None) -> Self:
+        """Read what the topics look like; without a journal there are no trials."""
+        if journal is None:
+            return cls(settings, None, {}, 0)
+        lives = await asyncio.to_thread(incarnations, settings.kafka)
+        return cls(settings, journal, lives, await asyncio.to_thread(partition_count, settings.kafka, KEYED))
+
+    def trials(self, agent: Agent) -> Trials | None:
+        """Trials of one agent's records."""
+        if self._journal is None:
+            return None
+        cemetery = Cemetery(self._producer, self._lives)
+        return Trials(self._log(agent), self._keyed_partitions, self._journal, cemetery, self._in_turn)
+
+    def _log(self, agent: Agent) -> LogName:
+        return LogName(f"{self._group_prefix}-{agent.name}", agent.topic, self._lives[agent.topic])
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._producer.stop()
+        if self._journal is not None:
+            await self._journal.close()
 
 
 async def _started(runs: Sequence[_Run], stopping: asyncio.Event, fail: Callable[[BaseException], None]) -> bool:
