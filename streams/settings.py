@@ -163,6 +163,10 @@ class Settings(BaseSettings):
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     flush: FlushSettings = FlushSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
+    accept_lost_records: bool = Field(
+        default=False,
+        description="Go on where records were deleted before they were read; the range becomes a dead letter.",
+    )
     pepper_file: Path | None = Field(None, description="Secret for hashing identities; default DATA_DIR/pepper.")
     pepper_window_days: float = Field(
         90.0, ge=0, description="How long after a new key began identities are known under the key before it as well."

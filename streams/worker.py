@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Self
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Self, cast
 
 import faust
 import structlog
@@ -15,8 +15,10 @@ from streams import app as faust_app
 from streams.agent import Agent, DecisionNeeded, Feed
 from streams.broker import ReliableProducer
 from streams.coordinator import LogName
+from streams.log_check import LogCheck
 from streams.settings import Settings
 from streams.topics import KEYED, incarnations, partition_count
+from streams.transport import ChunkTransport
 from streams.trials import Cemetery, Journal, Trials
 
 _log = structlog.get_logger()
@@ -124,7 +126,7 @@ async def run_worker(
     try:
         for run in runs:
             await run.agent.start()
-        if await _started(runs, stopping, fail):
+        if await _started(runs, court, stopping, fail):
             ticks = [asyncio.create_task(run.tick()) for run in runs]
             watches = [asyncio.create_task(_watch(run.app, stopping, fail)) for run in runs]
             watches += [asyncio.create_task(run.watch()) for run in runs]
@@ -157,6 +159,7 @@ class _Court:
     ) -> None:
         self._group_prefix = settings.group_prefix
         self._keyed_partitions = keyed_partitions
+        self._check = LogCheck(settings.kafka, lives, keyed_partitions, accept_lost=settings.accept_lost_records)
         self._journal = journal
         self._lives = lives
         self._producer = ReliableProducer(settings.kafka)
@@ -177,6 +180,21 @@ class _Court:
         cemetery = Cemetery(self._producer, self._lives)
         return Trials(self._log(agent), self._keyed_partitions, self._journal, cemetery, self._in_turn)
 
+    async def examine(self, runs: Iterable[_Run]) -> None:
+        """Hold what the groups have read against the logs.
+
+        Raises:
+            DecisionNeeded: somebody has to decide before they may read on.
+
+        """
+        if self._journal is None:
+            return
+        for run in runs:
+            log = self._log(run.agent)
+            attempts = await self._journal.known(log.group, log.topic)
+            transport = cast("ChunkTransport", run.app.transport)
+            transport.made_anew = await self._check.check(log, attempts, self._producer)
+
     def _log(self, agent: Agent) -> LogName:
         return LogName(f"{self._group_prefix}-{agent.name}", agent.topic, self._lives[agent.topic])
 
@@ -187,10 +205,13 @@ class _Court:
             await self._journal.close()
 
 
-async def _started(runs: Sequence[_Run], stopping: asyncio.Event, fail: Callable[[BaseException], None]) -> bool:
+async def _started(
+    runs: Sequence[_Run], court: _Court, stopping: asyncio.Event, fail: Callable[[BaseException], None]
+) -> bool:
     """Start the apps; False when one of them failed, or the worker was told to stop before they were ready."""
 
     async def start() -> None:
+        await court.examine(runs)
         # Every app waits for its group to come together; they do so at the same time.
         await asyncio.gather(*(run.app.start() for run in runs))
 
