@@ -124,10 +124,8 @@ def _settings_rows(model: type[BaseModel], prefix: str) -> list[tuple[str, ...]]
         if isinstance(default, BaseModel):
             rows += _settings_rows(type(default), f"{prefix}{name.upper()}__")
             continue
-        if isinstance(default, SecretStr) or default is None or default == frozenset():
-            shown = "none"
-        else:
-            shown = f"`{default}`"
+        is_none = isinstance(default, SecretStr) or default in (None, "", frozenset())
+        shown = "none" if is_none else f"`{default}`"
         rows.append((f"`{prefix}{name.upper()}`", shown, field.description or ""))
     return rows
 

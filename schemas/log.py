@@ -14,9 +14,9 @@ class Position(msgspec.Struct, frozen=True, order=True):
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A record that cannot ever be processed, as a value: nothing is lost, and the reason is known.
 
-    `stage` is where it failed (`decode`, `admit`, `write`), `reason` a code from `REASONS`, `field` the contract
-    field that was wrong, if one was. `detail` is for people and never holds payload text. `raw` is the original
-    record value, byte for byte (`None` for a tombstone).
+    `stage` is where it failed (`decode`, `admit`, `write`, `process`, `read`), `reason` a code from `REASONS`,
+    `field` the contract field that was wrong, if one was. `detail` is for people and never holds payload text. `raw` is
+    the original record value, byte for byte (`None` for a tombstone, and for records that are gone).
     """
 
     stage: str
@@ -44,4 +44,6 @@ REASONS: dict[str, str] = {
     "key_missing": "Its key was removed from the secret file; add it, then replay.",
     "time_out_of_range": "The time is not within 400 days back and 10 minutes ahead. Mark imported history backfill.",
     "not_writable": "The store refused this row for good.",
+    "lost_to_retention": "Records were deleted before anybody read them; this stands for the range. Send a copy.",
+    "kills_the_worker": "Five workers in a row died over it. Report it, and replay it with a mended version.",
 }

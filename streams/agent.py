@@ -9,8 +9,13 @@ import structlog
 
 from streams.pulse import Pulse
 from streams.transport import Chunk, ChunkConsumer, Record
+from streams.trials import Trials
 
 _log = structlog.get_logger()
+
+
+class DecisionNeeded(RuntimeError):
+    """The worker cannot go on before a person has decided something; the message says what, and how."""
 
 
 class Delivery(NamedTuple):
@@ -18,7 +23,8 @@ class Delivery(NamedTuple):
 
     `acknowledge` says that everything up to the last of the records is durable. It must be called in offset order; it
     does nothing once the partitions were handed out anew. `committed` is the offset from which the group would read
-    on, if there is one. `rewind` has the partition read again from an offset, these records included.
+    on, if there is one. `rewind` has the partition read again from an offset, these records included. Of one that
+    `is_urgent` the acknowledgement is waited for: nothing more will come before it.
     """
 
     topic: str
@@ -27,6 +33,7 @@ class Delivery(NamedTuple):
     committed: int | None
     acknowledge: Callable[[], None]
     rewind: Callable[[int], None]
+    is_urgent: bool = False
 
     @property
     def next_offset(self) -> int:
@@ -74,9 +81,10 @@ class Agent(Protocol):
 class Feed:
     """Hands the chunks of a Faust stream to an agent, except those of an assignment that ended."""
 
-    def __init__(self, app: faust.App, agent: Agent) -> None:
+    def __init__(self, app: faust.App, agent: Agent, trials: Trials | None = None) -> None:
         self._app = app
         self._agent = agent
+        self._trials = trials
         self._is_closed = False
         #: Records handed over, by partition.
         self.read: Counter[int] = Counter()
@@ -93,17 +101,35 @@ class Feed:
             if self._is_closed or chunk.assignment != consumer.assignment_number:
                 _log.debug("chunk_dropped", agent=self._agent.name, records=len(chunk.records))
                 continue
+            if self._trials is None:
+                await self._give(chunk, _nothing, is_urgent=False)
+            else:
+                await self._trials.hand_over(consumer, chunk, self._give)
+
+    async def _give(self, chunk: Chunk, done: Callable[[], None], *, is_urgent: bool) -> None:
+        consumer = cast("ChunkConsumer", self._app.consumer)
+        if not self._is_closed and chunk.assignment == consumer.assignment_number:
             self.read[chunk.place.partition] += len(chunk.records)
-            await self._agent.handle(_delivery(consumer, chunk))
+            await self._agent.handle(_delivery(consumer, chunk, done, is_urgent=is_urgent))
 
 
-def _delivery(consumer: ChunkConsumer, chunk: Chunk) -> Delivery:
+def _nothing() -> None:
+    pass
+
+
+def _delivery(consumer: ChunkConsumer, chunk: Chunk, done: Callable[[], None], *, is_urgent: bool) -> Delivery:
     place = chunk.place
+
+    def acknowledge() -> None:
+        consumer.acknowledge(chunk)
+        done()
+
     return Delivery(
         place.topic,
         place.partition,
         chunk.records,
         consumer.committed_offset(place),
-        lambda: consumer.acknowledge(chunk),
+        acknowledge,
         lambda offset: consumer.rewind(place, offset),
+        is_urgent,
     )

@@ -100,6 +100,8 @@ def replay_letters(settings: Settings, letters: Sequence[DeadLetterRecord]) -> R
     try:
         for letter in letters:
             try:
+                if letter.reason == "lost_to_retention":
+                    raise PayloadGone(letter.detail)
                 record = _fetch(consumer, letter)
                 producer.send(
                     TOUCHPOINTS,

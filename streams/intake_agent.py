@@ -6,10 +6,11 @@ from typing import Final
 
 from streams.agent import Delivery
 from streams.broker import ReliableProducer
-from streams.intake import Intake
+from streams.flood_guard import FloodGuard
+from streams.intake import Intake, read_record
 from streams.pulse import Pulse
 from streams.settings import Settings
-from streams.topics import KEYED, TOUCHPOINTS, incarnations, partition_count
+from streams.topics import DEAD, KEYED, TOUCHPOINTS, incarnations, partition_count
 from streams.turns import Turns
 
 _TICK_EVERY_S: Final = 0.5
@@ -26,6 +27,7 @@ class IntakeAgent:
         self._settings = settings
         self._producer = ReliableProducer(settings.kafka, self.pulse)
         self._intake: Intake | None = None
+        self._guard: FloodGuard | None = None
         # Ticks must not overtake the touchpoints they speak of.
         self._turns = Turns()
         self._ticked_at = 0.0
@@ -33,9 +35,13 @@ class IntakeAgent:
     async def start(self) -> None:
         """Read what the topics look like, and the secret."""
         settings = self._settings
+        keyring, admission = settings.keyring(), settings.admission()
+        self._guard = FloodGuard(
+            settings, TOUCHPOINTS, lambda record, position: read_record(record, position, keyring, admission)
+        )
         self._intake = Intake(
-            keyring=settings.keyring(),
-            admission=settings.admission(),
+            keyring=keyring,
+            admission=admission,
             partitions=await asyncio.to_thread(partition_count, settings.kafka, KEYED),
             incarnations=await asyncio.to_thread(incarnations, settings.kafka),
             allowed_lateness_ms=int(settings.allowed_lateness_s * 1000),
@@ -47,19 +53,32 @@ class IntakeAgent:
         assert self._intake is not None, "start() comes first"  # noqa: S101 - a broken promise of ours
         return self._intake
 
+    @property
+    def guard(self) -> FloodGuard:
+        """What stops it when there are too many dead letters."""
+        assert self._guard is not None, "start() comes first"  # noqa: S101 - a broken promise of ours
+        return self._guard
+
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Keep clocks for these partitions."""
         self.intake.assign(partitions)
+        self.guard.forget()
 
     async def revoked(self, within_s: float) -> None:
         """Tell the time a last time; the next owner knows nothing of it."""
         await self._turns.end(within_s, self._tell_time)
 
     async def handle(self, delivery: Delivery) -> None:
-        """Forward the records; acknowledge once the broker has all of them."""
+        """Forward the records; acknowledge once the broker has all of them.
+
+        Raises:
+            DecisionNeeded: with these there are too many dead letters; none of them is forwarded.
+
+        """
 
         async def forward() -> None:
             records = self.intake.forward(delivery.records)
+            await self.guard.check(delivery.records, [record.topic == DEAD for record in records])
             # In the same breath: who waits until everything is in the tables also waits for what time then decides.
             await self._producer.send(records + self.intake.ticks())
             delivery.acknowledge()

@@ -168,7 +168,7 @@ class JourneysAgent:
         await self.coordinator.take(self._batch(delivery))
         if self._oldest is None:
             self._oldest = _now_s()
-        if self.coordinator.rows >= self._settings.flush.max_rows:
+        if delivery.is_urgent or self.coordinator.rows >= self._settings.flush.max_rows:
             await self._flush()
 
     async def _flush(self) -> None:

@@ -29,6 +29,7 @@ STACK_FILE = "stack.json"
 #: Where container engines mount secrets; a file named like a setting's variable sets it.
 SECRETS_DIR = Path("/run/secrets")
 _DAY_MS = 86_400_000
+_ACCEPTED = r"[A-Za-z0-9._-]+/[0-9]+:[0-9]+"
 
 
 class SettingsError(ValueError):
@@ -114,6 +115,28 @@ class WatchdogSettings(BaseModel):
     silence_s: float = Field(20.0, gt=0, description="How long a worker's event loop may be silent.")
 
 
+class DeadLetterSettings(BaseModel):
+    """How many records of a partition may be refused before the worker stops and asks for a decision."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    most_in_a_row: int = Field(100, ge=0, description="More dead letters than that in a row stop the worker; 0: never.")
+    most_percent: float = Field(
+        10.0, ge=0, le=100, description="More dead letters than that of the last 10,000 stop the worker; 0: never."
+    )
+    accepted: str = Field(
+        "",
+        pattern=rf"^({_ACCEPTED}(,{_ACCEPTED})*)?$",
+        description="Comma-separated TOPIC/PARTITION:OFFSET; dead letters before these offsets do not count.",
+    )
+
+    @property
+    def accepted_offsets(self) -> dict[str, int]:
+        """`TOPIC/PARTITION` to the offset before which somebody has accepted what is there."""
+        places = (entry.rpartition(":") for entry in self.accepted.split(",") if entry)
+        return {place: int(offset) for place, _, offset in places}
+
+
 class IdentitySettings(BaseModel):
     """How much may be joined into one person without anybody having said so."""
 
@@ -159,6 +182,11 @@ class Settings(BaseSettings):
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     flush: FlushSettings = FlushSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
+    accept_lost_records: bool = Field(
+        default=False,
+        description="Go on where records were deleted before they were read; the range becomes a dead letter.",
+    )
     pepper_file: Path | None = Field(None, description="Secret for hashing identities; default DATA_DIR/pepper.")
     pepper_window_days: float = Field(
         90.0, ge=0, description="How long after a new key began identities are known under the key before it as well."

@@ -204,6 +204,10 @@ class ChunkConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, and to the start where there is none, which the driver leaves out."""
         await super().perform_seek()
+        for place in self.assignment():
+            if place.partition in cast("ChunkTransport", self.transport).made_anew:
+                # What was committed belongs to another log.
+                self._committed_offset[place] = None
         fresh = [TopicPartition(*place) for place in self.assignment() if not self._committed_offset[place]]
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
@@ -281,6 +285,8 @@ class ChunkTransport(driver.Transport):
     """The aiokafka transport with chunks."""
 
     Consumer: ClassVar[Any] = ChunkConsumer
+    #: Partitions of a topic that is not the one whose offsets the group has committed.
+    made_anew: frozenset[int] = frozenset()
 
     def __init__(self, *args: Any, find_holder: FindHolder, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

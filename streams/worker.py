@@ -7,18 +7,23 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Final, Protocol, cast, runtime_checkable
+from typing import Any, Final, Protocol, Self, cast, runtime_checkable
 
 import faust
 import structlog
 from faust.types import TP
 
 from streams import app as faust_app
-from streams.agent import Agent, Feed
+from streams.agent import Agent, DecisionNeeded, Feed
+from streams.broker import ReliableProducer
+from streams.coordinator import LogName
 from streams.lag import committed_offsets, end_offsets
+from streams.log_check import LogCheck
 from streams.metrics import Sample, served_metrics
 from streams.settings import Settings
-from streams.transport import ChunkConsumer
+from streams.topics import KEYED, incarnations, partition_count
+from streams.transport import ChunkConsumer, ChunkTransport
+from streams.trials import Cemetery, Journal, Trials
 from streams.watchdog import Standing, Watchdog
 
 _log = structlog.get_logger()
@@ -41,17 +46,20 @@ class Measured(Protocol):
 class _Run:
     """One agent with its Faust app."""
 
-    def __init__(self, settings: Settings, agent: Agent, fail: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, settings: Settings, agent: Agent, trials: Trials | None, fail: Callable[[BaseException], None]
+    ) -> None:
         self.agent = agent
         self.name = agent.name
         self._kafka = settings.kafka
         #: `None` while the group has not decided whose they are.
         self._partitions: frozenset[int] | None = None
+        self._trials = trials
         self._fail = fail
         self._revocation_limit_s = faust_app.revocation_limit_s(settings.kafka)
         self._is_ending = False
         self.app = faust_app.build_app(settings, agent.name)
-        self._feed = Feed(self.app, agent)
+        self._feed = Feed(self.app, agent, trials)
         faust_app.register_agent(self.app, faust_app.chunk_topic(self.app, agent.topic), self._read)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -67,6 +75,16 @@ class _Run:
         while not self._is_ending:
             await self._guarded(cast("ChunkConsumer", self.app.consumer).look_after_group())
             await asyncio.sleep(_LOOK_AFTER_GROUP_EVERY_S)
+
+    async def watch(self) -> None:
+        """Take notice of what does not kill the worker, for ever."""
+        if self._trials is not None:
+            await self._guarded(self._trials.watch())
+
+    async def end_trials(self) -> None:
+        """Nothing that happens from now on is the fault of a record."""
+        if self._trials is not None:
+            await self._guarded(self._trials.end())
 
     def end_reading(self) -> None:
         """Give the agent nothing more to do."""
@@ -130,6 +148,7 @@ class _Run:
     async def _revoked(self, *_arguments: Any, **_: Any) -> None:
         self._partitions = None
         await self._guarded(self.agent.revoked(self._revocation_limit_s))
+        await self.end_trials()
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         """Do the work; an exception ends the worker. It is not raised: Faust would go on, or acknowledge."""
@@ -141,11 +160,17 @@ class _Run:
 
 
 async def run_worker(
-    settings: Settings, agents: Sequence[Agent], on_ready: Callable[[], None], metrics_port: int | None = None
+    settings: Settings,
+    agents: Sequence[Agent],
+    on_ready: Callable[[], None],
+    *,
+    journal: Journal | None = None,
+    metrics_port: int | None = None,
 ) -> int:
     """Run agents until SIGTERM or SIGINT; exit code 0 after a clean stop, 1 when something could not go on.
 
-    When they stand still without saying why, the process ends at once with the watchdog's code.
+    When they stand still without saying why, the process ends at once with the watchdog's code. With a `journal` it
+    finds records that kill workers.
 
     Raises what an agent raises when it starts, and `SettingsError` when the port for metrics is taken: then nothing was
     read yet.
@@ -156,13 +181,17 @@ async def run_worker(
 
     def fail(error: BaseException) -> None:
         if not failures:
-            _log.error("worker_fails", error=f"{type(error).__name__}: {error}", exc_info=error)
+            if isinstance(error, DecisionNeeded):
+                _log.error("decision_needed", what=str(error))
+            else:
+                _log.error("worker_fails", error=f"{type(error).__name__}: {error}", exc_info=error)
         failures.append(error)
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    runs = [_Run(settings, agent, fail) for agent in agents]
+    court = await _Court.open(settings, journal)
+    runs = [_Run(settings, agent, court.trials(agent), fail) for agent in agents]
     ticks: list[asyncio.Task[None]] = []
     watches: list[asyncio.Task[None]] = []
     watchdog = Watchdog(settings.watchdog, runs)
@@ -171,11 +200,11 @@ async def run_worker(
         for run in runs:
             await run.agent.start()
         serving.enter_context(served_metrics(metrics_port, [run.measure for run in runs]))
-        watchdog.start()
-        if await _started(runs, stopping, fail):
+        if await _started(runs, court, watchdog, stopping, fail):
             ticks = [asyncio.create_task(run.tick()) for run in runs]
             watches = [asyncio.create_task(_watch(run.app, stopping, fail)) for run in runs]
             watches += [asyncio.create_task(run.look_after_group()) for run in runs]
+            watches += [asyncio.create_task(run.watch()) for run in runs]
             _log.info("worker_ready", agents=[agent.name for agent in agents])
             on_ready()
             await stopping.wait()
@@ -187,6 +216,7 @@ async def run_worker(
             await asyncio.gather(*ticks, *(run.finish() for run in runs))
         for task in (*ticks, *watches):
             task.cancel()
+        await asyncio.gather(*(run.end_trials() for run in runs))
         for run in runs:
             await run.app.stop()
     finally:
@@ -194,14 +224,78 @@ async def run_worker(
         serving.close()
         for run in runs:
             await run.agent.close()
+        await court.close()
     _log.info("worker_stopped", clean=not failures)
     return 1 if failures else 0
 
 
-async def _started(runs: Sequence[_Run], stopping: asyncio.Event, fail: Callable[[BaseException], None]) -> bool:
+class _Court:
+    """What the trials of all agents of a process share."""
+
+    def __init__(
+        self, settings: Settings, journal: Journal | None, lives: Mapping[str, str], keyed_partitions: int
+    ) -> None:
+        self._group_prefix = settings.group_prefix
+        self._keyed_partitions = keyed_partitions
+        self._check = LogCheck(settings.kafka, lives, keyed_partitions, accept_lost=settings.accept_lost_records)
+        self._journal = journal
+        self._lives = lives
+        self._producer = ReliableProducer(settings.kafka)
+        self._in_turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, settings: Settings, journal: Journal | None) -> Self:
+        """Read what the topics look like; without a journal there are no trials."""
+        if journal is None:
+            return cls(settings, None, {}, 0)
+        lives = await asyncio.to_thread(incarnations, settings.kafka)
+        return cls(settings, journal, lives, await asyncio.to_thread(partition_count, settings.kafka, KEYED))
+
+    def trials(self, agent: Agent) -> Trials | None:
+        """Trials of one agent's records."""
+        if self._journal is None:
+            return None
+        cemetery = Cemetery(self._producer, self._lives)
+        return Trials(self._log(agent), self._keyed_partitions, self._journal, cemetery, self._in_turn)
+
+    async def examine(self, runs: Iterable[_Run]) -> None:
+        """Hold what the groups have read against the logs.
+
+        Raises:
+            DecisionNeeded: somebody has to decide before they may read on.
+
+        """
+        if self._journal is None:
+            return
+        for run in runs:
+            log = self._log(run.agent)
+            attempts = await self._journal.known(log.group, log.topic)
+            transport = cast("ChunkTransport", run.app.transport)
+            transport.made_anew = await self._check.check(log, attempts, self._producer)
+
+    def _log(self, agent: Agent) -> LogName:
+        return LogName(f"{self._group_prefix}-{agent.name}", agent.topic, self._lives[agent.topic])
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._producer.stop()
+        if self._journal is not None:
+            await self._journal.close()
+
+
+async def _started(
+    runs: Sequence[_Run],
+    court: _Court,
+    watchdog: Watchdog,
+    stopping: asyncio.Event,
+    fail: Callable[[BaseException], None],
+) -> bool:
     """Start the apps; False when one of them failed, or the worker was told to stop before they were ready."""
 
     async def start() -> None:
+        # It waits for ClickHouse, however long that is away; only then is it to be expected that anything moves.
+        await court.examine(runs)
+        watchdog.start()
         # Every app waits for its group to come together; they do so at the same time.
         await asyncio.gather(*(run.app.start() for run in runs))
 

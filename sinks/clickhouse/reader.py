@@ -11,11 +11,12 @@ from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint,
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect, interrupt
 from sinks.clickhouse.errors import ANSWER_ERRORS, understood
-from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Deadline
+from sinks.clickhouse.records import AlertRecord, Attempt, Checkpoint, DeadLetterRecord, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS
 from sinks.clickhouse.schema_check import require_tables
 from sinks.clickhouse.tables import (
     ALERTS,
+    ATTEMPTS,
     CHECKPOINTS,
     DEAD_LETTERS,
     ERASED_IDENTIFIERS,
@@ -287,6 +288,16 @@ class Reader:
             Checkpoint(**dict(zip(Checkpoint.__struct_fields__, row, strict=True)))
             for row in zip(*columns, strict=True)
         ]
+
+    def load_attempts(self, consumer_group: str, topic: str) -> list[Attempt]:
+        """The last attempt at every partition of a topic that a consumer group ever read."""
+        columns = self._columns(
+            f"SELECT {_selection(ATTEMPTS.columns)} FROM attempts FINAL"  # noqa: S608  # our own names
+            " WHERE consumer_group = %(group)s AND topic = %(topic)s ORDER BY ALL",
+            {"group": consumer_group, "topic": topic},
+            "reading attempts",
+        )
+        return _structs(Attempt, ATTEMPTS, columns)
 
     def load_alerts(self, friction_ids: Iterable[str]) -> list[AlertRecord]:
         """Entries of the alert ledger for these frictions, retractions included."""

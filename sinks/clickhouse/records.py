@@ -50,6 +50,26 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     written_at: int
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker began with: records of a partition from `offset` up to, not including, `until_offset`.
+
+    `deaths` counts the workers in a row that died meanwhile; written before the attempt, it counts that one already,
+    and is taken back when the worker turns out to live. `keyed_partitions` counts those of the keyed topic. The row
+    with the highest `version` counts. `recorded_at` is UTC milliseconds.
+    """
+
+    consumer_group: str
+    topic: str
+    partition: int
+    topic_incarnation: str
+    keyed_partitions: int
+    offset: int
+    until_offset: int
+    deaths: int
+    recorded_at: int
+    version: int
+
+
 class DeadLetterRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter without its payload. Times are UTC milliseconds.
 

@@ -11,9 +11,10 @@ from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, PersonIdentifier, identifier_of
 from schemas.outputs import EffortPosting, Evidence, Friction, Journey, Person, Session
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint
-from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Retracted
+from sinks.clickhouse.records import AlertRecord, Attempt, Checkpoint, DeadLetterRecord, Retracted
 from sinks.clickhouse.tables import (
     ALERTS,
+    ATTEMPTS,
     CHECKPOINTS,
     DEAD_LETTERS,
     EFFORT_POSTINGS,
@@ -153,6 +154,11 @@ def receipt_block(receipts: Iterable[ErasureReceipt], *, token_prefix: str) -> P
 def checkpoint_block(checkpoints: Iterable[Checkpoint], *, token_prefix: str) -> PreparedBlock:
     """Rows of `checkpoints`."""
     return _record_block(CHECKPOINTS, Checkpoint, checkpoints, token_prefix)
+
+
+def attempt_block(attempts: Iterable[Attempt], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `attempts`."""
+    return _record_block(ATTEMPTS, Attempt, attempts, token_prefix)
 
 
 def dead_letter_block(letters: Iterable[DeadLetterRecord], *, token_prefix: str) -> PreparedBlock:

@@ -293,6 +293,21 @@ CHECKPOINTS = _table(
     written_at=_TIME,
 )
 
+#: What workers began to process, so that a record that kills them is found.
+ATTEMPTS = _table(
+    "attempts",
+    consumer_group=_WORD,
+    topic=_WORD,
+    partition="Int32",
+    topic_incarnation=_TEXT,
+    keyed_partitions=_COUNT,
+    offset="Int64",
+    until_offset="Int64",
+    deaths=_COUNT,
+    recorded_at=_TIME,
+    version="UInt64",
+)
+
 DEAD_LETTERS = _table(
     "dead_letters",
     topic=_WORD,
@@ -355,6 +370,7 @@ TABLES: tuple[Table, ...] = (
     ERASED_IDENTIFIERS,
     ERASURE_RECEIPTS,
     CHECKPOINTS,
+    ATTEMPTS,
     DEAD_LETTERS,
     ALERTS,
     SCHEMA_MIGRATIONS,

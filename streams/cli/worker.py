@@ -54,7 +54,9 @@ def command(
     from streams.journeys_agent import JourneysAgent
     from streams.logs import configure_logs
     from streams.settings import SettingsError, load_settings
+    from streams.store import Store, clickhouse_address
     from streams.topics import TopicMismatch
+    from streams.trials import Journal
     from streams.worker import run_worker
 
     configure_logs(verbose=verbose)
@@ -71,5 +73,6 @@ def command(
             "alerts": [AlertsAgent],
         }
         wanted: list[Agent] = [kind(settings) for name in dict.fromkeys(names) for kind in kinds[name]]
-        code = asyncio.run(run_worker(settings, wanted, ready, metrics_port))
+        journal = Journal(Store(clickhouse_address(settings.clickhouse)))
+        code = asyncio.run(run_worker(settings, wanted, ready, journal=journal, metrics_port=metrics_port))
     raise typer.Exit(code)

@@ -201,7 +201,7 @@ def hands_over_what_was_read_for_another_assignment(patch: pytest.MonkeyPatch) -
     async def run(self: agent.Feed, stream: Any) -> None:
         async for event in stream.noack().events():
             consumer: Any = self._app.consumer
-            await self._agent.handle(agent._delivery(consumer, event.value))
+            await self._agent.handle(agent._delivery(consumer, event.value, lambda: None, is_urgent=False))
 
     patch.setattr(agent.Feed, "run", run)
 

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from processors.keyring import BEGINNING, Key
-from streams.settings import KafkaSettings, Settings, SettingsError, load_settings, make_pepper, parse_address
+from streams.settings import (
+    DeadLetterSettings,
+    KafkaSettings,
+    Settings,
+    SettingsError,
+    load_settings,
+    make_pepper,
+    parse_address,
+)
 from tests.support.touchpoints import DAY, HOUR
 
 SECRET = "s3cret-of-nobody"
@@ -234,3 +242,17 @@ def test_an_address_is_a_host_and_maybe_a_port(text: str, address: tuple[str, in
 def test_a_port_is_a_number_that_a_port_can_have(text: str) -> None:
     with pytest.raises(SettingsError, match="expected host:port"):
         parse_address(text, 9000)
+
+
+@pytest.mark.parametrize(
+    ("text", "offsets"),
+    [("", {}), ("touchpoints/2:122", {"touchpoints/2": 122}), ("a.b/0:1,a.b/1:2", {"a.b/0": 1, "a.b/1": 2})],
+)
+def test_places_until_which_dead_letters_are_accepted_are_read(text: str, offsets: dict[str, int]) -> None:
+    assert DeadLetterSettings(accepted=text).accepted_offsets == offsets
+
+
+@pytest.mark.parametrize("text", ["touchpoints:1", "touchpoints/1", "touchpoints/1:x", "a/0:1,", ",a/0:1", "a/0:1 "])
+def test_places_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="accepted"):
+        DeadLetterSettings(accepted=text)

@@ -6,9 +6,10 @@ from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
 from sinks.clickhouse.reader import Reader
-from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord, Deadline
+from sinks.clickhouse.records import AlertRecord, Attempt, Checkpoint, DeadLetterRecord, Deadline
 from sinks.clickhouse.rows import (
     alert_block,
+    attempt_block,
     checkpoint_block,
     dead_letter_block,
     effort_posting_block,
@@ -299,3 +300,27 @@ def test_without_tables_reading_stops_with_advice(engine: ClickHouseAddress) -> 
     connect(engine, database="default").execute("CREATE DATABASE IF NOT EXISTS empty")
     with pytest.raises(SchemaMismatch, match=r"reading deadlines .* apply the migrations"):
         Reader(ClickHouseAddress(port=engine.port, database="empty")).load_deadlines(0)
+
+
+def test_the_last_attempt_at_each_partition_is_loaded(writer: Writer, reader: Reader) -> None:
+    first = Attempt(
+        consumer_group="trying",
+        topic="touchpoints",
+        partition=2,
+        topic_incarnation="life-1",
+        keyed_partitions=4,
+        offset=120,
+        until_offset=145,
+        deaths=1,
+        recorded_at=MONDAY,
+        version=10,
+    )
+    second = msgspec.structs.replace(first, topic_incarnation="life-2", offset=0, deaths=2, version=11)
+    other = msgspec.structs.replace(first, partition=3)
+    elsewhere = [
+        msgspec.structs.replace(first, topic="touchpoints.keyed", version=99),
+        msgspec.structs.replace(first, consumer_group="another", version=99),
+    ]
+    for attempt in (second, first, other, *elsewhere):
+        writer.insert(attempt_block([attempt], token_prefix="t"))
+    assert reader.load_attempts("trying", "touchpoints") == [second, other]
