@@ -13,7 +13,6 @@ from streams.stack.apache_kafka import ApacheKafka, KafkaUnavailable, install_ka
 from tests.support.local_broker import free_port, wait_until_accepting
 from tests.support.processes import REPOSITORY, stopped
 
-
 #: Starting takes 5 s of two free cores, twice in a new folder; a crowded machine gives it a tenth of that.
 KAFKA_START_SECONDS = 180
 
