@@ -414,6 +414,18 @@ def test_a_new_hash_that_was_not_noted_before_the_partitions_went_is_noted_when_
     assert log.erased == BOTH
 
 
+def test_whoever_was_parted_from_somebody_erased_goes_on_with_their_own_story() -> None:
+    mail, ben = POOL[3], POOL[1]
+    log = seen((ben, mail))
+    apart = named(applied(touchpoint("identity.unlinked", MONDAY + HOUR, id="apart")), [ben, mail])
+    put(log, replace(apart, ingestion_time=MONDAY + HOUR))
+    run(log, 0)
+    run(asked(log, mail), 0)
+    put(log, page(2 * DAY, ben))
+    run(log, 0)
+    assert_everybody_else_is_as_one_look_has_it(log)
+
+
 # --- a merge and an erasure at two owners
 
 
@@ -421,7 +433,7 @@ def test_a_person_who_is_merged_while_the_other_one_is_erased() -> None:
     # Ben becomes one person with the mail address, whose hash is the smaller one: his story moves to whom is erased.
     mail, ben = POOL[3], POOL[1]
     outcomes = set()
-    for seed in range(50):
+    for seed in range(100):
         log = seen((mail,), (ben,))
         put(log, page(HOUR, ben, mail))
         asked(log, mail)
