@@ -173,8 +173,7 @@ class Identities:
     async def persons_of(self, tenant: str, identities: Collection[str]) -> dict[str, str]:
         """Identifiers of the persons with these identities, as links have it, and the `namespace:hash` of each.
 
-        A placeholder is left out: it is nobody's. Links of those who are being erased count until they are gone, so a
-        request that was interrupted finds the same persons again.
+        A placeholder is left out: it is nobody's. Links of those who are being erased count until they are gone.
         """
         texts = {identifier_of(identity): identity for identity in identities}
         links = await self._walk(texts, with_erased=True)
