@@ -142,8 +142,9 @@ def test_what_came_too_late_is_stored_and_judged_once_somebody_asks(
     at = MONDAY + 2_000 * DAY
     log.append(0, applied(touchpoint("history.refold_requested", at, id="ask"), ingestion_time=at))
     run(log, seed)
-    expected, _ = expected_store(KeyedLog({0: entries}))
+    expected, _ = expected_store(log)
     assert log.store.facts() == expected.facts()
+    assert {row["person_key"] for row in log.store.live("person").values()} == {one.identity_hash for one in told}
 
 
 def test_what_came_too_late_is_judged_at_once_when_somebody_has_asked_for_it_already() -> None:

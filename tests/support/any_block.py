@@ -5,10 +5,11 @@ from collections.abc import Callable
 from processors.identities import both
 from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
-from sinks.clickhouse.records import AlertRecord, Checkpoint, DeadLetterRecord
+from sinks.clickhouse.records import AlertRecord, Attempt, Checkpoint, DeadLetterRecord
 from sinks.clickhouse.rows import (
     PreparedBlock,
     alert_block,
+    attempt_block,
     checkpoint_block,
     dead_letter_block,
     effort_posting_block,
@@ -107,6 +108,22 @@ def _alerts(mark: str) -> PreparedBlock:
     return alert_block([one], token_prefix="t")
 
 
+def _attempts(mark: str) -> PreparedBlock:
+    one = Attempt(
+        consumer_group=mark,
+        topic="t",
+        partition=0,
+        topic_incarnation="a",
+        keyed_partitions=1,
+        offset=3,
+        until_offset=4,
+        deaths=1,
+        recorded_at=MONDAY,
+        version=1,
+    )
+    return attempt_block([one], token_prefix="t")
+
+
 #: Table -> a block of it with this mark, which analysts or workers see as one row.
 BLOCKS: dict[str, Callable[[str], PreparedBlock]] = {
     "touchpoints": lambda mark: touchpoint_block([happened("page.viewed", MONDAY, id=mark)], token_prefix="t"),
@@ -120,6 +137,7 @@ BLOCKS: dict[str, Callable[[str], PreparedBlock]] = {
     "erased_identifiers": _erased,
     "erasure_receipts": _receipts,
     "checkpoints": _checkpoints,
+    "attempts": _attempts,
     "dead_letters": _dead_letters,
     "alerts": _alerts,
 }
