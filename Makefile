@@ -34,7 +34,7 @@ demo: $(if $(wildcard $(DEV)),$(DEV),$(LOCAL)) ## Run the whole pipeline on gene
 
 .PHONY: test
 test: $(DEV) ## Run all tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: $(DEV) ## Run all gates, as CI does
