@@ -267,10 +267,7 @@ class Coordinator:
             return
         admitted = admitted._replace(applied=applied)
         self._named.update(map(identifier_of, applied.touchpoint.identities))
-        for link in links_of(applied):
-            if self._identities.is_news(link):
-                self._identities.note(link)
-                self._links[link] = None
+        self._note_links(applied)
         if applied.touchpoint.kind in CONTROL_KINDS:
             self.counts.control += 1
             self._touchpoints.append(admitted)
@@ -289,6 +286,12 @@ class Coordinator:
             self._forwards.append(Forward(admitted, to))
         elif self._apply(partition, here, applied):
             self._touchpoints.append(admitted)
+
+    def _note_links(self, applied: AppliedTouchpoint) -> None:
+        for link in links_of(applied):
+            if self._identities.is_news(link):
+                self._identities.note(link)
+                self._links[link] = None
 
     def _take_forwarded(self, partition: int, forward: Forward) -> None:
         """A touchpoint that is not this person's is somebody's who is woken after it became durable, and reads it.
@@ -443,6 +446,10 @@ class Coordinator:
             for link in [link for link in self._links if (link.tenant, link.source, link.id) in keys]:
                 self._identities.take_back(link)
                 del self._links[link]
+            # Others may have said the same, which was no news then.
+            for admitted in self._touchpoints:
+                if admitted.applied.key not in keys:
+                    self._note_links(admitted.applied)
         return gone
 
     async def _take_back(self, refused: Iterable[Admitted]) -> None:
