@@ -149,7 +149,9 @@ class Identities:
     def take_back(self, link: IdentityLink) -> None:
         """Forget a statement that is not going to be written after all."""
         self._told.pop((link.identity, link.other), None)
-        self._nodes.pop(identifier_of(link.identity), None)
+        node = self._nodes.get(identifier_of(link.identity))
+        if node is not None:
+            node.seen.pop(link.other, None)
 
     def let_go(self, kept: Callable[[str], bool]) -> None:
         """Forget the identifiers least recently looked up, but for those to keep."""

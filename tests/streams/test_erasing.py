@@ -28,9 +28,10 @@ from tests.streams.test_restitching import (
     named,
     run,
     run_two,
+    work_in_two_parts,
 )
 from tests.support.faults import Faults, Killed, Moment
-from tests.support.keyed_log import Entry, KeyedLog, written_to_log
+from tests.support.keyed_log import LIMITS, Entry, KeyedLog, written_to_log
 from tests.support.stories import stories
 from tests.support.touchpoints import DAY, HOUR, MONDAY, TENANT, applied, touchpoint
 
@@ -120,6 +121,13 @@ def test_a_worker_that_dies_at_any_step(partitions: dict[int, list[Entry]], data
         except Killed:
             continue
     run(log, seed + 100)
+    assert_everybody_else_is_as_one_look_has_it(log)
+
+
+@given(logs(), st.integers(0, 999))
+@settings(max_examples=300)
+def test_what_comes_after_somebody_was_erased(partitions: dict[int, list[Entry]], seed: int) -> None:
+    log = work_in_two_parts(partitions, random.Random(seed), LIMITS)
     assert_everybody_else_is_as_one_look_has_it(log)
 
 

@@ -6,19 +6,27 @@ die, and come back; touchpoints name several identities, and statements link and
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.history import is_too_late
+from processors.identifiers import pack_version, unpack_version
+from processors.identities import both, links_of
 from processors.identity_limits import IdentityLimits
+from schemas.identity import identifier_of
 from schemas.touchpoint import AppliedTouchpoint
+from sinks.clickhouse.rows import link_block, session_block
+from streams.cold_persons import load_persons
+from streams.coordinator import Admitted, Batch, Coordinator, Forward
+from streams.identities import Identities
+from tests.support.facts import session
 from tests.support.faults import Faults, Killed, Moment
 from tests.support.keyed_log import LIMITS, Entry, KeyedLog, expected_store, friction_ids, written_to_log
 from tests.support.stories import stories
-from tests.support.touchpoints import DAY, MONDAY, applied, touchpoint
+from tests.support.touchpoints import DAY, MONDAY, TENANT, applied, touchpoint
 
 #: Strongest first, as admission sorts them; the first characters decide the partition.
 POOL = (
@@ -120,6 +128,150 @@ def test_a_worker_that_dies_at_any_step_in_the_middle_of_a_hand_over(
             continue
     run(log, seed + 100)
     assert_as_one_look_has_it(log)
+
+
+def work_in_two_parts(
+    partitions: dict[int, list[Entry]],
+    chances: random.Random,
+    limits: IdentityLimits = LIMITS,
+    refused_ids: Collection[str] = (),
+) -> KeyedLog:
+    """A log of which intake writes the rest when all of the beginning is done: rows say by then whose people are."""
+    begun = {partition: chances.randint(0, len(entries)) for partition, entries in partitions.items()}
+    beginning = {partition: entries[: begun[partition]] for partition, entries in partitions.items()}
+    log = KeyedLog(beginning, refused_ids.__contains__)
+    run_two(log, chances.randint(0, 99), limits)
+    for partition, entries in partitions.items():
+        for entry in entries[begun[partition] :]:
+            log.append(partition, entry)
+    run_two(log, chances.randint(0, 99), limits)
+    return log
+
+
+@given(logs(), st.integers(0, 999), st.sampled_from([LIMITS, FEW]))
+@settings(max_examples=300)
+def test_what_comes_under_every_name_of_people_who_are_known_as_one_already(
+    partitions: dict[int, list[Entry]], seed: int, limits: IdentityLimits
+) -> None:
+    log = work_in_two_parts(partitions, random.Random(seed), limits)
+    assert_as_one_look_has_it(log, limits)
+
+
+@given(logs(), st.integers(0, 999), st.lists(st.sampled_from(["0", "1", "2", "statement-0"]), min_size=1))
+def test_what_the_store_refuses_joins_nobody_and_is_nobodys(
+    partitions: dict[int, list[Entry]], seed: int, refused_ids: list[str]
+) -> None:
+    log = work_in_two_parts(partitions, random.Random(seed), refused_ids=refused_ids)
+    assert_as_one_look_has_it(log)
+    assert log.dead() == log.must_be_dead()
+
+
+def test_a_pair_that_a_refused_touchpoint_named_first_is_joined_by_the_next_one() -> None:
+    told = [named(applied(touchpoint("page.viewed", MONDAY, id=id_)), [POOL[0], POOL[3]]) for id_ in ("0", "1")]
+    log = KeyedLog(written_to_log(told, partitions=1), lambda id_: id_ == "0")
+
+    async def in_one_flush() -> None:
+        coordinator = log.coordinator()
+        await coordinator.assign([0])
+        await coordinator.take(log.batch(0, 0, len(log.partitions[0])))
+        await coordinator.flush()
+
+    asyncio.run(in_one_flush())
+    assert {row["id"] for row in log.store.written["identity_links"]} == {"1"}
+
+
+def test_of_too_many_identifiers_those_of_persons_in_memory_are_kept() -> None:
+    crowd, email = POOL[0], POOL[3]
+    pairs = [(crowd, one) for one in POOL[3:6]]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY + number, id=str(number))), pair)
+        for number, pair in enumerate(pairs)
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    run(log, 0, FEW)
+    identities = Identities(log.store, FEW, {}, 0)
+    known = (identifier_of(crowd), identifier_of(email))
+    asyncio.run(identities.look_up(dict.fromkeys(known, TENANT)))
+    identities.let_go({known[0]}.__contains__)
+    assert identities.is_placeholder(known[0])
+    assert identities.route(told[0], known[0], is_forwarded=False) == known[1]
+
+
+def test_a_forward_to_somebody_who_is_not_known_to_hold_it_has_them_read_again() -> None:
+    anna, ben = POOL[0], POOL[1]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY, id="hers")), [anna]),
+        named(applied(touchpoint("identity.linked", MONDAY, id="link")), [ben, anna]),
+        named(applied(touchpoint("page.viewed", MONDAY + 1, id="his")), [ben]),
+    ]
+    log = KeyedLog({0: told[:1], 1: told[1:]})
+
+    async def forward() -> Coordinator:
+        hers, his = log.coordinator(), log.coordinator()
+        await hers.assign([0])
+        await his.assign([1])
+        for coordinator, partition in ((hers, 0), (his, 1), (his, 1)):
+            await coordinator.take(log.batch(partition, log.committed[partition], len(log.partitions[partition])))
+            await coordinator.flush()
+        # The wakes for her are in the log, and not read yet.
+        sent_on = Forward(Admitted(told[2], b"raw", b"key"), identifier_of(anna))
+        await hers.take(Batch(0, 1, (), (), (), lambda: None, [sent_on]))
+        await hers.flush()
+        return hers
+
+    assert asyncio.run(forward()).counts.superseded == 1
+    assert log.store.live("person")[identifier_of(anna)]["touchpoints"] == 2
+
+
+def test_a_person_is_a_new_one_above_rows_that_a_crash_left_without_theirs() -> None:
+    anna, email = POOL[0], POOL[3]
+    log = KeyedLog(
+        written_to_log([named(applied(touchpoint("page.viewed", MONDAY, id="1")), [anna, email])], partitions=2)
+    )
+    run(log, 0)
+    key = identifier_of(anna)
+
+    async def epoch() -> int:
+        standings = await Identities(log.store, LIMITS, {}, 10).look_up({key: TENANT})
+        membership = (await load_persons(log.store, standings, 90 * DAY))[key].membership
+        assert membership is not None
+        return membership.epoch
+
+    known = unpack_version(log.store.live("person")[key]["version"])[0]
+    assert asyncio.run(epoch()) == known
+    later = pack_version(known + 1, 9, 0)
+    log.store.take(session_block([(session(person_key=key), later)], token_prefix="of somebody who died then"))
+    assert asyncio.run(epoch()) == known + 2
+
+
+def test_nobody_beyond_a_placeholder_is_woken() -> None:
+    crowd, email, *others = POOL[0], POOL[3], POOL[5], POOL[6]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY + number, id=str(number))), [crowd, one])
+        for number, one in enumerate([email, *others])
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    run(log, 0, FEW)
+    news = links_of(named(applied(touchpoint("page.viewed", MONDAY + DAY, id="new")), [email, POOL[4]]))
+    log.store.take(link_block([end for link in news for end in both(link)], token_prefix="new"))
+    woken = asyncio.run(Identities(log.store, FEW, {}, 10).affected_by(news))
+    assert {wake.identifier for wake in woken} == {identifier_of(email), identifier_of(POOL[4])}
+
+
+def test_what_came_too_late_for_somebody_who_belongs_to_another_by_now_is_stored_and_not_judged() -> None:
+    anna, ben = POOL[0], POOL[1]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY, id="hers")), [anna]),
+        named(applied(touchpoint("identity.linked", MONDAY + 1, id="link")), [anna, ben]),
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    run(log, 0)
+    before = log.store.facts()
+    late = named(applied(touchpoint("page.viewed", MONDAY + DAY, id="late", backfill=False)), [ben])
+    log.append(1, msgspec.structs.replace(late, ingestion_time=late.event_time + 90 * DAY + 1))
+    run(log, 0)
+    assert late.key in log.store.touchpoint_keys()
+    assert log.store.facts() == before
 
 
 @given(stories(max_size=8), st.data(), st.integers(0, 99))
