@@ -114,7 +114,9 @@ def kill_at_each_step(run: Run, scale: Scale) -> None:
 
     owner = run.site.worker_of("owner", spec.agents, next_life)
     run.hire(owner)
-    for number, part in enumerate(workload.parts_of(workload.usual(run.seed, scale.events), len(deaths))):
+    # Mixed, so that people with several identities, without whom some steps never come, are in every part.
+    touchpoints = workload.shuffled(workload.usual(run.seed, scale.events), run.seed)
+    for number, part in enumerate(workload.parts_of(touchpoints, len(deaths))):
         run.produce(part)
         try:
             wait_until(lambda lives=number + 2: owner.starts >= lives, seconds=_DIES_WITHIN_S)  # type: ignore[misc]
