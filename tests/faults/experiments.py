@@ -1,5 +1,6 @@
 """The experiments: what is done to an application while it works. Each is repeatable from its seed."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -192,8 +193,7 @@ def rolling_restart(run: Run, scale: Scale) -> None:
         ended = gone.terminate()
         run.note(f"{gone.name} went for good with {ended.code} after {ended.seconds} s")
         # Its partitions wait until its session is over, as if it were about to come back.
-        assignments = _assignments(workers)
-        wait_until(lambda: _assignments(workers) > assignments, seconds=_COMES_BACK_WITHIN_S + _DIES_WITHIN_S)
+        wait_until(lambda: _have_everything(run, workers), seconds=_COMES_BACK_WITHIN_S + _DIES_WITHIN_S)
         run.note(f"the partitions of {gone.name} went to the others")
         while not is_over():
             for worker in workers:
@@ -484,20 +484,34 @@ def _named_worker(run: Run, name: str) -> Worker:
 def _restart(run: Run, worker: Worker, workers: Sequence[Worker]) -> None:
     """Restart a worker by SIGTERM, and note whether the others were given partitions anew meanwhile."""
     others = [one for one in workers if one is not worker]
-    before, begun = _assignments(others), time.monotonic()
+    before, begun = len(_assignments(others)), time.monotonic()
     ended = worker.terminate()
     worker.start()
     worker.wait_until_ready()
-    moved = _assignments(others) - before
+    wait_until(lambda: _have_everything(run, workers), seconds=_COMES_BACK_WITHIN_S + _DIES_WITHIN_S)
+    moved = len(_assignments(others)) - before
     run.note(
         f"{worker.name} restarted: stopped with {ended.code} after {ended.seconds} s, back after"
         f" {time.monotonic() - begun:.0f} s; partitions of the others {f'moved ({moved}x)' if moved else 'stayed'}"
     )
 
 
-def _assignments(workers: Iterable[Worker]) -> int:
-    """How often these workers were given partitions: whoever keeps what it has is not given it again."""
-    return sum(worker.log.read_text(errors="replace").count("partitions_assigned") for worker in workers)
+def _have_everything(run: Run, workers: Iterable[Worker]) -> bool:
+    """Whether what these workers were given last is all partitions of all their groups."""
+    last = {(worker, agent): partitions for worker, agent, partitions in _assignments(workers)}
+    given = {(agent, partition) for (_, agent), partitions in last.items() for partition in partitions}
+    keyed = {(agent, number) for agent in ("intake", "journeys") for number in range(run.settings.partitions)}
+    return given == keyed | {("dead-letters", 0)}
+
+
+def _assignments(workers: Iterable[Worker]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Worker, agent and partitions, each time they were given: whoever keeps what it has is not given it again."""
+    return [
+        (worker.name, said["agent"], tuple(said["partitions"]))
+        for worker in workers
+        for line in worker.log.read_text(errors="replace").splitlines()
+        if '"partitions_assigned"' in line and (said := json.loads(line))
+    ]
 
 
 def _set_back(run: Run, workers: Sequence[Worker], to: Callable[[int], int]) -> None:
