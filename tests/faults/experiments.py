@@ -1,8 +1,9 @@
 """The experiments: what is done to an application while it works. Each is repeatable from its seed."""
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +23,8 @@ from tests.support.deadline import wait_until
 from tests.support.faults import Moment
 
 _DIES_WITHIN_S: Final = 40.0
+#: Session of workers with names: the slowest start that was seen on a crowded machine.
+_COMES_BACK_WITHIN_S: Final = 60.0
 _OK: Final = Answer()
 _NO_ANSWERS: Final = {
     "429": Answer(status=429, headers={"Retry-After": "1"}),
@@ -103,7 +106,8 @@ def kill_at_each_step(run: Run, scale: Scale) -> None:
         for number, step in enumerate(STEPS)
     ][: scale.deaths]
     run.hire(run.site.worker("front", ("intake", "alerts")))
-    spec = run.site.spec("owner", ("journeys",))
+    # Without a journal: it would find what these deaths have in common, a record that none of them is the fault of.
+    spec = msgspec.structs.replace(run.site.spec("owner", ("journeys",)), keeps_journal=False)
     upcoming = iter(deaths)
 
     def next_life() -> WorkerSpec:
@@ -111,7 +115,9 @@ def kill_at_each_step(run: Run, scale: Scale) -> None:
 
     owner = run.site.worker_of("owner", spec.agents, next_life)
     run.hire(owner)
-    for number, part in enumerate(workload.parts_of(workload.usual(run.seed, scale.events), len(deaths))):
+    # Mixed, so that people with several identities, without whom some steps never come, are in every part.
+    touchpoints = workload.shuffled(workload.usual(run.seed, scale.events), run.seed)
+    for number, part in enumerate(workload.parts_of(touchpoints, len(deaths))):
         run.produce(part)
         try:
             wait_until(lambda lives=number + 2: owner.starts >= lives, seconds=_DIES_WITHIN_S)  # type: ignore[misc]
@@ -168,6 +174,30 @@ def sigterm_under_load(run: Run, scale: Scale) -> None:
             ended = worker.terminate()
             run.note(f"{worker.name} stopped with {ended.code} after {ended.seconds} s")
             worker.start()
+
+
+@_experiment("workers with names of their own are restarted in turn, one joins, one goes for good", ("kafka",))
+def rolling_restart(run: Run, scale: Scale) -> None:
+    run.hire(run.site.worker("alerts", ("alerts",)))
+    workers = [run.hire(_named_worker(run, f"worker-{number}")) for number in range(2)]
+    for worker in run.workers:
+        worker.wait_until_ready()
+    run.note("workers ready")
+    with _producing(run, workload.usual(run.seed, scale.events), scale.seconds) as is_over:
+        for worker in workers:
+            _restart(run, worker, workers)
+        workers.append(run.hire(_named_worker(run, "worker-2")))
+        workers[-1].wait_until_ready()
+        run.note("worker-2 has joined")
+        gone = workers.pop(0)
+        ended = gone.terminate()
+        run.note(f"{gone.name} went for good with {ended.code} after {ended.seconds} s")
+        # Its partitions wait until its session is over, as if it were about to come back.
+        wait_until(lambda: _have_everything(run, workers), seconds=_COMES_BACK_WITHIN_S + _DIES_WITHIN_S)
+        run.note(f"the partitions of {gone.name} went to the others")
+        while not is_over():
+            for worker in workers:
+                _restart(run, worker, workers)
 
 
 # --- Servers die -----------------------------------------------------------------------------------------------------
@@ -366,6 +396,7 @@ def _producing(run: Run, touchpoints: Sequence[Touchpoint], seconds: float) -> I
             for number, part in enumerate(parts):
                 time.sleep(max(0.0, begun + number * seconds / len(parts) - time.monotonic()))
                 run.produce(part)
+            run.note("all is sent")
         except BaseException as error:  # noqa: BLE001 - raised again below, in the experiment's thread
             failures.append(error)
 
@@ -440,6 +471,47 @@ def _silence_desk(run: Run, seconds: float) -> None:
     run.site.desk.answer_always(Answer(status=500))
     time.sleep(seconds)
     run.site.desk.answer_always(_OK)
+
+
+def _named_worker(run: Run, name: str) -> Worker:
+    """A worker with static membership, and time to come back."""
+    spec = msgspec.structs.replace(
+        run.site.spec(name, ("intake", "journeys")), instance_id=name, session_timeout_s=_COMES_BACK_WITHIN_S
+    )
+    return run.site.worker_of(name, spec.agents, lambda: spec)
+
+
+def _restart(run: Run, worker: Worker, workers: Sequence[Worker]) -> None:
+    """Restart a worker by SIGTERM, and note whether the others were given partitions anew meanwhile."""
+    others = [one for one in workers if one is not worker]
+    before, begun = len(_assignments(others)), time.monotonic()
+    ended = worker.terminate()
+    worker.start()
+    worker.wait_until_ready()
+    wait_until(lambda: _have_everything(run, workers), seconds=_COMES_BACK_WITHIN_S + _DIES_WITHIN_S)
+    moved = len(_assignments(others)) - before
+    run.note(
+        f"{worker.name} restarted: stopped with {ended.code} after {ended.seconds} s, back after"
+        f" {time.monotonic() - begun:.0f} s; partitions of the others {f'moved ({moved}x)' if moved else 'stayed'}"
+    )
+
+
+def _have_everything(run: Run, workers: Iterable[Worker]) -> bool:
+    """Whether what these workers were given last is all partitions of all their groups."""
+    last = {(worker, agent): partitions for worker, agent, partitions in _assignments(workers)}
+    given = {(agent, partition) for (_, agent), partitions in last.items() for partition in partitions}
+    keyed = {(agent, number) for agent in ("intake", "journeys") for number in range(run.settings.partitions)}
+    return given == keyed | {("dead-letters", 0)}
+
+
+def _assignments(workers: Iterable[Worker]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Worker, agent and partitions, each time they were given: whoever keeps what it has is not given it again."""
+    return [
+        (worker.name, said["agent"], tuple(said["partitions"]))
+        for worker in workers
+        for line in worker.log.read_text(errors="replace").splitlines()
+        if '"partitions_assigned"' in line and (said := json.loads(line))
+    ]
 
 
 def _set_back(run: Run, workers: Sequence[Worker], to: Callable[[int], int]) -> None:

@@ -140,8 +140,9 @@ class Run:
         else:
             self.note("not done in time")
         for worker in self.workers:
-            worker.wait_until_ready()
-            worker.terminate()
+            if worker.is_wanted:
+                worker.wait_until_ready()
+                worker.terminate()
         self.note("workers stopped")
         self.observer.stop()
         self.evidence, self.expected = self._evidence()

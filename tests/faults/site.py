@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import psutil
 from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
@@ -24,7 +23,7 @@ from tests.faults.desk import Desk
 from tests.faults.processes import Server, Supervisor, Worker
 from tests.faults.spec import WorkerSpec
 from tests.faults.tables import HttpTables
-from tests.support.apache_kafka import running_kafka
+from tests.support.apache_kafka import kafka_command
 from tests.support.local_broker import free_port
 
 Broker = Literal["embedded", "kafka"]
@@ -195,18 +194,10 @@ def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
 
 
 def _started_broker(folder: Path, kind: Broker, cleaning: ExitStack) -> tuple[Server, int]:
-    if kind == "kafka":
-        port = cleaning.enter_context(running_kafka(folder))
-        java = next(one for one in psutil.Process().children() if str(folder / "server.properties") in one.cmdline())
-        broker = Server.adopt(java, folder / "kafka.log", lambda: _accepts(port))
-        cleaning.callback(broker.stop)
-        return broker, port
     port = free_port()
-    broker = Server(
-        [sys.executable, "-m", "deploy.local.broker", "--port", str(port), "--cluster-id", secrets.token_hex(8)],
-        folder / "broker.log",
-        lambda: _accepts(port),
-    )
+    embedded = [sys.executable, "-m", "deploy.local.broker", "--port", str(port), "--cluster-id", secrets.token_hex(8)]
+    command = kafka_command(folder / "kafka", port) if kind == "kafka" else embedded
+    broker = Server(command, folder / "broker.log", lambda: _accepts(port))
     cleaning.callback(broker.stop)
     broker.start()
     return broker, port

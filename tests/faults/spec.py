@@ -70,6 +70,10 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     ready: str
     session_timeout_s: float
     alert_routing: str | None = None
+    #: Static membership: a name that no other worker has.
+    instance_id: str | None = None
+    #: Whether it notes what it begins with, and so finds records that kill workers, as `journeys worker` does.
+    keeps_journal: bool = True
     plant: Plant | None = None
     death: Death | None = None
     #: Chunks are taken in slices of so many records, with a flush after each.

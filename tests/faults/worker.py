@@ -30,6 +30,7 @@ from streams.logs import configure_logs
 from streams.settings import ClickHouseSettings, FlushSettings, KafkaSettings, Settings, parse_address
 from streams.store import Store, StorePort, clickhouse_address
 from streams.transport import Record
+from streams.trials import Journal
 from streams.worker import run_worker
 from tests.faults.spec import Death, Plant, WorkerSpec
 from tests.support.faults import Moment
@@ -278,7 +279,9 @@ def settings_of(spec: WorkerSpec) -> Settings:
     gap = _GAP_MINUTES - (_MILLISECOND_IN_MINUTES if spec.plant is Plant.SESSION_OFF_BY_ONE else 0)
     return Settings(
         data_dir=Path(spec.data_dir),
-        kafka=KafkaSettings(bootstrap=spec.kafka, session_timeout_s=spec.session_timeout_s),
+        kafka=KafkaSettings(
+            bootstrap=spec.kafka, session_timeout_s=spec.session_timeout_s, instance_id=spec.instance_id
+        ),
         clickhouse=ClickHouseSettings(host=host, port=port, database=spec.database),
         group_prefix=spec.group_prefix,
         flush=FlushSettings(max_rows=1) if spec.slice else FlushSettings(),
@@ -317,7 +320,8 @@ def main() -> None:
     def ready() -> None:
         Path(spec.ready).write_text(str(os.getpid()))
 
-    sys.exit(asyncio.run(run_worker(settings, list(agents_of(spec, settings)), ready)))
+    journal = Journal(Store(clickhouse_address(settings.clickhouse))) if spec.keeps_journal else None
+    sys.exit(asyncio.run(run_worker(settings, list(agents_of(spec, settings)), ready, journal=journal)))
 
 
 if __name__ == "__main__":

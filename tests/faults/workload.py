@@ -6,7 +6,7 @@ nobody is alerted about history.
 
 import time
 from collections.abc import Iterable, Sequence
-from itertools import count
+from itertools import count, pairwise
 from random import Random
 
 import msgspec
@@ -110,9 +110,9 @@ def poison() -> list[bytes | None]:
 
 
 def parts_of(touchpoints: Sequence[Touchpoint], number: int) -> list[list[Touchpoint]]:
-    """The same in so many parts of equal size, in order."""
-    size = -(-len(touchpoints) // number)
-    return [list(touchpoints[start : start + size]) for start in range(0, len(touchpoints), size)]
+    """The same in exactly so many parts of about equal size, in order."""
+    ends = [len(touchpoints) * part // number for part in range(number + 1)]
+    return [list(touchpoints[start:end]) for start, end in pairwise(ends)]
 
 
 def shuffled(touchpoints: Iterable[Touchpoint], seed: int) -> list[Touchpoint]:

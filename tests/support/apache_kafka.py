@@ -32,11 +32,16 @@ def with_apache_kafka() -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(apache_kafka().jars.parents[2])}
 
 
-def start_kafka(folder: Path, port: int) -> subprocess.Popen[str]:
-    """Start a broker with its log in `folder`; the caller waits for it and ends the process."""
+def kafka_command(folder: Path, port: int) -> list[str]:
+    """What starts a broker with its log in `folder`, and becomes it."""
     kafka = apache_kafka()
     command = [sys.executable, "-m", "deploy.local.kafka", "--java", kafka.java, "--jars", str(kafka.jars)]
-    return subprocess.Popen([*command, "--data-dir", str(folder), "--port", str(port)], cwd=REPOSITORY, text=True)
+    return [*command, "--data-dir", str(folder), "--port", str(port)]
+
+
+def start_kafka(folder: Path, port: int) -> subprocess.Popen[str]:
+    """Start a broker with its log in `folder`; the caller waits for it and ends the process."""
+    return subprocess.Popen(kafka_command(folder, port), cwd=REPOSITORY, text=True)
 
 
 @contextmanager
