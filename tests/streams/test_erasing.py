@@ -13,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from processors.identity_limits import IdentityLimits
 from processors.kinds import ERASE_REQUESTED
 from schemas.erasure import ErasedIdentifier
 from schemas.identity import Wake, identifier_of
+from schemas.ticks import SourceProgress, Tick
 from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.eraser import STORES
-from sinks.clickhouse.rows import erased_block
-from streams.coordinator import Coordinator
+from sinks.clickhouse.rows import erased_block, touchpoint_block
+from streams.coordinator import Admitted, Batch, Coordinator, Forward
 from streams.intake import owner_partition
 from tests.streams.test_restitching import (
     FEW,
@@ -129,6 +131,25 @@ def test_a_worker_that_dies_at_any_step(partitions: dict[int, list[Entry]], data
 def test_what_comes_after_somebody_was_erased(partitions: dict[int, list[Entry]], seed: int) -> None:
     log = work_in_two_parts(partitions, random.Random(seed), LIMITS)
     assert_everybody_else_is_as_one_look_has_it(log)
+
+
+@given(logs(), st.integers(0, 99), st.sampled_from([LIMITS, FEW]))
+def test_everything_ends_as_one_thing_wherever_it_is_sent(
+    partitions: dict[int, list[Entry]], seed: int, limits: IdentityLimits
+) -> None:
+    halves = {partition: len(entries) // 2 for partition, entries in partitions.items()}
+    log = KeyedLog({partition: entries[: halves[partition]] for partition, entries in partitions.items()})
+    coordinator = log.coordinator(limits=limits)
+    asyncio.run(log.work(coordinator, random.Random(seed)))
+    for partition, entries in partitions.items():
+        for entry in entries[halves[partition] :]:
+            log.append(partition, entry)
+    asyncio.run(log.work(coordinator, random.Random(seed)))
+    counts = coordinator.counts
+    ends = (counts.applied, counts.duplicate, counts.control, counts.too_late, counts.refused, counts.superseded)
+    read = [entry for entries in log.partitions.values() for entry in entries]
+    assert sum(ends) == sum(isinstance(entry, AppliedTouchpoint) for entry in read)
+    assert counts.forwarded == sum(isinstance(entry, Forward) for entry in read)
 
 
 @given(logs(), st.integers(0, 99))
@@ -422,21 +443,6 @@ def test_a_new_hash_that_was_not_noted_before_the_partitions_went_is_noted_when_
     assert log.erased == BOTH
 
 
-def test_whoever_was_parted_from_somebody_erased_goes_on_with_their_own_story() -> None:
-    mail, ben = POOL[3], POOL[1]
-    log = seen((ben, mail))
-    apart = named(applied(touchpoint("identity.unlinked", MONDAY + HOUR, id="apart")), [ben, mail])
-    put(log, replace(apart, ingestion_time=MONDAY + HOUR))
-    run(log, 0)
-    run(asked(log, mail), 0)
-    put(log, page(2 * DAY, ben))
-    run(log, 0)
-    assert_everybody_else_is_as_one_look_has_it(log)
-
-
-# --- a merge and an erasure at two owners
-
-
 def test_a_person_who_is_merged_while_the_other_one_is_erased() -> None:
     # Ben becomes one person with the mail address, whose hash is the smaller one: his story moves to whom is erased.
     mail, ben = POOL[3], POOL[1]
@@ -472,3 +478,81 @@ def test_whoever_loses_all_links_to_an_erased_one_goes_on_above_what_was_written
     assert [row["touches"] for row in log.store.live("session").values()] == [2]
     assert_nothing_is_left(log)
     assert_as_one_look_has_it(log)
+
+
+def test_whoever_was_erased_under_the_key_before_is_refused_under_the_new_one_and_noted() -> None:
+    before, now = POOL[0], POOL[1]
+    log = KeyedLog(written_to_log([request([before])], partitions=2))
+    run(log, 0)
+    log.append(1, replace(named(applied(touchpoint("page.viewed", MONDAY + 1)), [now]), rotated=(before,)))
+    coordinator = log.coordinator()
+    asyncio.run(log.work(coordinator, random.Random(0)))
+    assert coordinator.counts.refused == 1
+    assert log.erased == {identifier_of(before), identifier_of(now)}
+    assert_nothing_is_left(log)
+
+
+def test_nobody_who_was_erased_is_judged_when_a_deadline_passes() -> None:
+    anna = POOL[0]
+    redirect = touchpoint("contact.redirected", MONDAY, channel="social", redirect_to="web", topic="invoice")
+    told = [named(applied(redirect), [anna]), request([anna])]
+    log = KeyedLog({0: list(told)})
+
+    async def let_time_pass() -> None:
+        coordinator = log.coordinator()
+        await coordinator.assign([0])
+        at = 0
+        for entry in (None, None, Tick((SourceProgress(0, MONDAY + 73 * HOUR),))):
+            if entry is not None:
+                log.append(0, entry)
+            stop = len(log.partitions[0])
+            await coordinator.take(log.batch(0, at, stop))
+            await coordinator.flush()
+            at = stop
+
+    asyncio.run(let_time_pass())
+    assert log.erased == {identifier_of(anna)}
+    assert_nothing_is_left(log)
+
+
+def test_a_request_that_comes_again_wakes_all_whom_it_erased_though_their_links_are_gone() -> None:
+    anna, email = POOL[0], POOL[3]
+    log = KeyedLog(
+        written_to_log(
+            [named(applied(touchpoint("page.viewed", MONDAY)), [anna, email]), request([anna])], partitions=2
+        )
+    )
+    run(log, 0)
+    assert log.store.written["identity_links"] == []
+    asked = request([anna])
+    log.append(0, replace(asked, ingestion_time=asked.event_time))
+    at = len(log.partitions[0])
+    run(log, 0)
+    assert {entry.identifier for entry in log.partitions[0][at:] if isinstance(entry, Wake)} == log.erased
+
+
+def test_what_a_placeholder_hands_to_an_erased_one_is_taken_out() -> None:
+    crowd, anna, *others = POOL[0], POOL[3], *POOL[4:7]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY + number, id=str(number))), [crowd, one])
+        for number, one in enumerate(others)
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    run(log, 0, FEW)
+    asked = request([anna], at=MONDAY + DAY)
+    log.append(0, replace(asked, ingestion_time=asked.event_time))
+    run(log, 0, FEW)
+    hers = named(applied(touchpoint("page.viewed", MONDAY + HOUR, id="hers")), [crowd, anna])
+    # Written by the placeholder's owner before it knew.
+    log.store.take(touchpoint_block([hers], token_prefix="late"))
+
+    async def take() -> None:
+        coordinator = log.coordinator(limits=FEW)
+        await coordinator.assign([0])
+        start = len(log.partitions[0])
+        sent_on = Forward(Admitted(hers, b"raw", b"key"), identifier_of(anna))
+        await coordinator.take(Batch(0, start, (), (), (), lambda: None, [sent_on]))
+        await coordinator.flush()
+
+    asyncio.run(take())
+    assert_nothing_is_left(log)

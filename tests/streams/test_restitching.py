@@ -9,6 +9,7 @@ import random
 from collections.abc import Collection, Iterable
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -221,6 +222,25 @@ def test_a_forward_to_somebody_who_is_not_known_to_hold_it_has_them_read_again()
 
     assert asyncio.run(forward()).counts.superseded == 1
     assert log.store.live("person")[identifier_of(anna)]["touchpoints"] == 2
+
+
+@pytest.mark.parametrize(("hops", "forwarded"), [(4, 1), (5, 0)])
+def test_a_touchpoint_is_sent_on_five_times_and_not_more_often(hops: int, forwarded: int) -> None:
+    anna, ben = POOL[0], POOL[1]
+    linked = named(applied(touchpoint("identity.linked", MONDAY, id="link")), [ben, anna])
+    his = named(applied(touchpoint("page.viewed", MONDAY, id="his")), [ben])
+    log = KeyedLog(written_to_log([linked], partitions=2))
+    run(log, 0)
+
+    async def send_on() -> Coordinator:
+        coordinator = log.coordinator()
+        await coordinator.assign([1])
+        sent_on = Forward(Admitted(his, b"raw", b"key"), identifier_of(ben), hops)
+        await coordinator.take(Batch(1, 9, (), (), (), lambda: None, [sent_on]))
+        return coordinator
+
+    counts = asyncio.run(send_on()).counts
+    assert (counts.forwarded, counts.superseded) == (forwarded, 1 - forwarded)
 
 
 def test_a_person_is_a_new_one_above_rows_that_a_crash_left_without_theirs() -> None:
