@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,6 +13,7 @@ import msgspec
 
 from schemas.touchpoint import Touchpoint
 from streams.topics import KEYED, TOUCHPOINTS
+from streams.trials import DEATHS
 from tests.faults import workload
 from tests.faults.ledger import Ledger
 from tests.faults.processes import Worker
@@ -105,27 +107,17 @@ def kill_at_each_step(run: Run, scale: Scale) -> None:
         for turn in range(len(Moment))
         for number, step in enumerate(STEPS)
     ][: scale.deaths]
-    run.hire(run.site.worker("front", ("intake", "alerts")))
     # Without a journal: it would find what these deaths have in common, a record that none of them is the fault of.
-    spec = msgspec.structs.replace(run.site.spec("owner", ("journeys",)), keeps_journal=False)
-    upcoming = iter(deaths)
+    _die_in_rows(run, scale, [deaths], keeps_journal=False)
 
-    def next_life() -> WorkerSpec:
-        return msgspec.structs.replace(spec, death=next(upcoming, None), slice=100)
 
-    owner = run.site.worker_of("owner", spec.agents, next_life)
-    run.hire(owner)
-    # Mixed, so that people with several identities, without whom some steps never come, are in every part.
-    touchpoints = workload.shuffled(workload.usual(run.seed, scale.events), run.seed)
-    for number, part in enumerate(workload.parts_of(touchpoints, len(deaths))):
-        run.produce(part)
-        try:
-            wait_until(lambda lives=number + 2: owner.starts >= lives, seconds=_DIES_WITHIN_S)  # type: ignore[misc]
-            run.note(f"died {deaths[number]}")
-        except AssertionError:
-            run.note(f"never came to {deaths[number]}; killed")
-            owner.kill()
-            wait_until(lambda lives=number + 2: owner.starts >= lives, seconds=_DIES_WITHIN_S)  # type: ignore[misc]
+@_experiment("four quick deaths in a row, one short of a dead letter, and then a life that gets through")
+def killed_in_a_row(run: Run, scale: Scale) -> None:
+    rows = [
+        [Death(run.chances.choice(STEPS), run.chances.choice(list(Moment))) for _ in range(DEATHS - 1)]
+        for _ in range(max(1, min(scale.deaths // DEATHS, 3)))
+    ]
+    _die_in_rows(run, scale, rows, keeps_journal=True)
 
 
 @_experiment("SIGKILL of intake, journeys and alerts workers at random")
@@ -366,6 +358,43 @@ def soak(run: Run, scale: Scale) -> None:
 
 
 # --- What they are made of -------------------------------------------------------------------------------------------
+
+
+def _die_in_rows(run: Run, scale: Scale, rows: Sequence[Sequence[Death]], *, keeps_journal: bool) -> None:
+    """Have an owner die of every death in turn; after each row it gets through everything before the next begins."""
+    run.hire(run.site.worker("front", ("intake", "alerts")))
+    spec = msgspec.structs.replace(run.site.spec("owner", ("journeys",)), keeps_journal=keeps_journal)
+    upcoming = chain.from_iterable((*row, None) for row in rows)
+
+    def next_life() -> WorkerSpec:
+        return msgspec.structs.replace(spec, death=next(upcoming, None), slice=100)
+
+    owner = run.site.worker_of("owner", spec.agents, next_life)
+    run.hire(owner)
+    lives = 1
+    # Mixed, so that people with several identities, without whom some steps never come, are in every part.
+    touchpoints = workload.shuffled(workload.usual(run.seed, scale.events), run.seed)
+    parts = iter(workload.parts_of(touchpoints, sum(map(len, rows))))
+    for row in rows:
+        if lives > 1:
+            owner.wait_until_ready()
+            owner.terminate()
+            owner.start()
+            lives += 1
+        for death in row:
+            lives += 1
+            run.produce(next(parts))
+            try:
+                wait_until(lambda lives=lives: owner.starts >= lives, seconds=_DIES_WITHIN_S)  # type: ignore[misc]
+                run.note(f"died {death}")
+            except AssertionError:
+                run.note(f"never came to {death}; killed")
+                owner.kill()
+                wait_until(lambda lives=lives: owner.starts >= lives, seconds=_DIES_WITHIN_S)  # type: ignore[misc]
+        if keeps_journal:
+            run.wait_until_done()
+            suspicions = owner.log.read_text(errors="replace").count('"worker_died_here"')
+            run.note(f"got through; lives began with a suspect partition {suspicions} times so far")
 
 
 def _staff(run: Run) -> list[Worker]:
