@@ -264,6 +264,22 @@ def test_a_person_is_a_new_one_above_rows_that_a_crash_left_without_theirs() -> 
     assert asyncio.run(epoch()) == known + 2
 
 
+def test_what_was_linked_with_an_identity_of_several_people_is_parted_from_it_again() -> None:
+    anna, case_contact = POOL[0], POOL[7]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY, id="hers")), [anna]),
+        named(applied(touchpoint("identity.linked", MONDAY + 1, id="link")), [anna, case_contact]),
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    run(log, 0)
+    assert log.store.facts()["person"].keys() == {identifier_of(case_contact)}
+    unlinked = named(applied(touchpoint("identity.unlinked", MONDAY + 2, id="unlink")), [anna, case_contact])
+    log.append(0, msgspec.structs.replace(unlinked, ingestion_time=unlinked.event_time))
+    run(log, 0)
+    assert log.store.facts()["person"].keys() == {identifier_of(anna)}
+    assert_as_one_look_has_it(log)
+
+
 def test_whom_a_new_placeholder_parts_is_asked_once_all_can_see_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     crowd = POOL[0]
     told = [
