@@ -241,8 +241,12 @@ class Identities:
         starts: dict[str, str] = {}
         for link in links:
             pair = (identifier_of(link.identity), identifier_of(link.other))
-            # A link that never joins two people matters only where it makes one too many.
-            if follows(link) or any(self._is_crowded(link.tenant, at_ends[end]) for end in pair):
+            # A link that never joins two people matters only where it makes one too many, or parts whom another joined.
+            if (
+                link.kind in _EXPLICIT
+                or follows(link)
+                or any(self._is_crowded(link.tenant, at_ends[end]) for end in pair)
+            ):
                 starts |= dict.fromkeys(pair, link.tenant)
         found = await self._walk(starts)
         crowded = {identifier for identifier, own in found.items() if own and self._is_crowded(own[0].tenant, own)}

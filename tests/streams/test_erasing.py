@@ -556,3 +556,24 @@ def test_what_a_placeholder_hands_to_an_erased_one_is_taken_out() -> None:
 
     asyncio.run(take())
     assert_nothing_is_left(log)
+
+
+def test_what_a_flush_says_is_written_before_it_deletes() -> None:
+    anna, ben = POOL[0], POOL[3]
+    log = KeyedLog({0: [named(applied(touchpoint("page.viewed", MONDAY, id="hers")), [anna]), request([anna])]})
+    faults = Faults()
+
+    async def erase_and_go_on() -> None:
+        coordinator = log.coordinator(faults)
+        await coordinator.assign([0])
+        await coordinator.take(log.batch(0, 0, 2))
+        await coordinator.flush()
+        faults.steps.clear()
+        log.append(0, named(applied(touchpoint("page.viewed", MONDAY, id="bens")), [ben]))
+        await coordinator.take(log.batch(0, 2, len(log.partitions[0])))
+        await coordinator.flush()
+
+    asyncio.run(erase_and_go_on())
+    erasing = faults.steps.index("erase touchpoints")
+    assert faults.steps.index("insert persons") < erasing < faults.steps.index("insert checkpoints")
+    assert_nothing_is_left(log)

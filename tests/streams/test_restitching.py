@@ -17,7 +17,7 @@ from processors.history import is_too_late
 from processors.identifiers import pack_version, unpack_version
 from processors.identities import both, links_of
 from processors.identity_limits import IdentityLimits
-from schemas.identity import identifier_of
+from schemas.identity import Wake, identifier_of
 from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.rows import link_block, session_block
 from streams.cold_persons import load_persons
@@ -262,6 +262,43 @@ def test_a_person_is_a_new_one_above_rows_that_a_crash_left_without_theirs() -> 
     later = pack_version(known + 1, 9, 0)
     log.store.take(session_block([(session(person_key=key), later)], token_prefix="of somebody who died then"))
     assert asyncio.run(epoch()) == known + 2
+
+
+def test_what_was_linked_with_an_identity_of_several_people_is_parted_from_it_again() -> None:
+    anna, case_contact = POOL[0], POOL[7]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY, id="hers")), [anna]),
+        named(applied(touchpoint("identity.linked", MONDAY + 1, id="link")), [anna, case_contact]),
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    run(log, 0)
+    assert log.store.facts()["person"].keys() == {identifier_of(case_contact)}
+    unlinked = named(applied(touchpoint("identity.unlinked", MONDAY + 2, id="unlink")), [anna, case_contact])
+    log.append(0, msgspec.structs.replace(unlinked, ingestion_time=unlinked.event_time))
+    run(log, 0)
+    assert log.store.facts()["person"].keys() == {identifier_of(anna)}
+    assert_as_one_look_has_it(log)
+
+
+def test_whom_a_new_placeholder_parts_is_asked_once_all_can_see_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = POOL[0]
+    told = [
+        named(applied(touchpoint("page.viewed", MONDAY + number, id=str(number))), [crowd, one])
+        for number, one in enumerate(POOL[3:6])
+    ]
+    log = KeyedLog(written_to_log(told, partitions=2))
+    parted_by = Identities.parted_by
+    asked: list[str] = []
+
+    async def when_durable(identities: Identities, placeholders: dict[str, str]) -> list[Wake]:
+        known = {row["identifier"] for row in log.store.written["person_identifiers"] if row["is_placeholder"]}
+        assert known >= placeholders.keys()
+        asked.extend(placeholders)
+        return await parted_by(identities, placeholders)
+
+    monkeypatch.setattr(Identities, "parted_by", when_durable)
+    run(log, 0, FEW)
+    assert asked == [identifier_of(crowd)]
 
 
 def test_nobody_beyond_a_placeholder_is_woken() -> None:
