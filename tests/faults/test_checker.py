@@ -37,6 +37,10 @@ CAUGHT_BY = {
 }
 
 
+#: Records between two flushes, where 100 are too many: few frictions are withdrawn after they were written.
+_SLICES: dict[Plant | None, int] = {Plant.LOST_RETRACTION: 20}
+
+
 class Healthy(NamedTuple):
     """A site with a log that a healthy application has been through, and what was seen of it."""
 
@@ -69,7 +73,7 @@ def judged(healthy: Healthy, application: str, plant: Plant | None) -> list[Find
     site.set_offsets(f"{application}-intake", TOUCHPOINTS, healthy.run.observer.committed()[TOUCHPOINTS])
     run.observer.start()
     spec = msgspec.structs.replace(
-        site.spec(application, ("journeys",), application=application), plant=plant, slice=100
+        site.spec(application, ("journeys",), application=application), plant=plant, slice=_SLICES.get(plant, 100)
     )
     run.hire(site.worker_of(application, spec.agents, lambda: spec))
     return run.finish(time_has_passed=True).findings
