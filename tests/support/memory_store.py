@@ -278,6 +278,7 @@ class _MemoryEraser:
         for row in self._written["person_identifiers"]:
             if row["person_key"] in keys:
                 row["person_key"] = row["identifier"]
+                row["epoch"] += 1
             row["refused"] = tuple(text for text in row["refused"] if identifier_of(text) not in keys)
 
     def _delete_facts(self, table: str, id_column: str, keys: set[str]) -> None:
