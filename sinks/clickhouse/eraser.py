@@ -85,10 +85,11 @@ class Eraser:
             self._delete_facts(parameters)
             self._change("identity_links", f"DELETE WHERE {_names('identity_links')}", parameters)
             self._change("person_identifiers", "DELETE WHERE identifier IN %(keys)s", parameters)
-            # The owners of these are woken, and decide anew whose they are.
+            # The owners of these are woken, and decide anew whose they are; they have changed hands by now.
             self._change(
                 "person_identifiers",
-                "UPDATE person_key = if(person_key IN %(keys)s, identifier, person_key), refused ="
+                "UPDATE epoch = epoch + (person_key IN %(keys)s),"
+                " person_key = if(person_key IN %(keys)s, identifier, person_key), refused ="
                 " arrayFilter(text -> substringIndex(text, ':', -1) NOT IN %(keys)s, refused)"
                 f" WHERE {_names('person_identifiers')}",
                 parameters,

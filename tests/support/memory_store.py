@@ -291,6 +291,7 @@ class _MemoryEraser:
         self._rewrite(
             "person_identifiers",
             lambda row: {
+                "epoch": row["epoch"] + (row["person_key"] in keys),
                 "person_key": row["identifier"] if row["person_key"] in keys else row["person_key"],
                 "refused": tuple(text for text in row["refused"] if identifier_of(text) not in keys),
             },

@@ -186,7 +186,9 @@ def test_nothing_of_an_identity_is_left(world: World, eraser: Eraser) -> None:
     assert world.tables_with(anna) == []
     assert world.rows("touchpoints", "id, identities") == [("3", [world.ben])]
     assert world.rows("persons", "person_key, identifiers, version") == [(ben, [ben], 2)]
-    assert world.rows("person_identifiers", "identifier, person_key, refused") == [(ben, ben, [f"cap {world.crowd}"])]
+    assert world.rows("person_identifiers", "identifier, person_key, epoch, refused") == [
+        (ben, ben, 1, [f"cap {world.crowd}"])
+    ]
     left = {table: len(world.rows(table, "tenant")) for table in ("sessions", "journeys", "frictions", "alerts")}
     assert left == {"sessions": 1, "journeys": 1, "frictions": 1, "alerts": 1}
     assert len(world.rows("effort_postings", "tenant")) == 1
