@@ -1,0 +1,460 @@
+"""What a rule file says: one friction pattern as data, checked before anything is judged by it.
+
+Durations are texts such as `15s`, `30m`, `24h`, `7d` (a day is 24 hours), and `5wd` for working days where a deadline
+runs on a business calendar. All bounds are inclusive. How each part is evaluated: `processors.friction.engine`.
+"""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from processors.settings import DAY_MS, HOUR_MS, MINUTE_MS
+from schemas.outputs import EffortKind
+from schemas.touchpoint import TOUCHPOINT_FIELDS
+from schemas.vocabulary import KINDS
+
+_UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|wd)")
+
+
+class Span(NamedTuple):
+    """A duration: milliseconds of time, or whole working days of a calendar."""
+
+    ms: int = 0
+    working_days: int = 0
+
+
+def parse_span(text: Any) -> Span:
+    """Span from text.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    if isinstance(text, Span):
+        return text
+    match = _DURATION.fullmatch(str(text).strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration; write a number and ms, s, m, h, d or wd, such as 90s or 14d")
+    number, unit = match.groups()
+    if unit == "wd":
+        if "." in number:
+            raise ValueError(f"{text!r}: working days are whole")
+        return Span(working_days=int(number))
+    return Span(ms=round(float(number) * _UNITS_MS[unit]))
+
+
+def _milliseconds(text: Any) -> int:
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    span = parse_span(text)
+    if span.working_days:
+        raise ValueError(f"{text!r}: working days are for deadlines on a business calendar only")
+    return span.ms
+
+
+Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
+AnySpan = Annotated[Span, BeforeValidator(parse_span)]
+
+
+def _known_field(name: str) -> str:
+    if name not in TOUCHPOINT_FIELDS:
+        raise ValueError(f"a touchpoint has no field {name!r}; it has {', '.join(TOUCHPOINT_FIELDS)}")
+    return name
+
+
+FieldName = Annotated[str, AfterValidator(_known_field)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, arbitrary_types_allowed=True)
+
+
+def _as_test(value: Any) -> Any:
+    """A plain value or a list of them stands for `{any_of: [...]}`."""
+    if isinstance(value, (dict, Test)):
+        return value
+    return {"any_of": value if isinstance(value, list) else [value]}
+
+
+class Test(_Part):
+    """What a field has to hold; every part that is given must."""
+
+    any_of: tuple[str | bool | float, ...] = ()
+    """One of these. A text that ends with `*` stands for all that begin so. Of a list, one element is enough."""
+    none_of: tuple[str | bool | float, ...] = ()
+    """None of these; what is absent is none of them."""
+    at_least: float | None = None
+    """A number of at least; absent is not. Times and durations are milliseconds."""
+    at_most: float | None = None
+    """A number of at most; absent is not."""
+    present: bool | None = None
+    """Whether it is there at all; an empty list is not."""
+
+
+class Selector(_Part):
+    """Touchpoints of a kind, of which all fields hold what they have to."""
+
+    kind: Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)] = (
+        Field(min_length=1)
+    )
+    """Verbs, one of them."""
+    where: dict[FieldName, Annotated[Test, BeforeValidator(_as_test)]] = {}
+    """Field to what it has to hold."""
+    object: str | None = None
+    """It touches an object of this type, such as `order`."""
+    opens_contact: bool = False
+    """It is the customer's first touchpoint of a contact."""
+    solves: bool = False
+    """It solves the matter: resolved, confirmed, or ended with outcome ok."""
+
+
+class Relation(StrEnum):
+    """What two touchpoints of one person have in common, or not."""
+
+    SAME_MATTER = "same_matter"
+    """They share a case, else another object, else the topic, and lie on one journey."""
+    SAME_TOPIC = "same_topic"
+    """They name the same topic, or one of them none."""
+    SAME_JOURNEY = "same_journey"
+    SAME_CASE = "same_case"
+    SAME_OBJECT = "same_object"
+    """They share an object that is no case."""
+    SAME_THREAD = "same_thread"
+    """They belong to one conversation."""
+    SAME_CHANNEL = "same_channel"
+    OTHER_CHANNEL = "other_channel"
+    """Channels that are no one place to a customer: web, portal and form are one."""
+    SAME_PLACE = "same_place"
+    """The same page, queue or counter (`touchpoint`)."""
+    SAME_TEAM = "same_team"
+    OTHER_TEAM = "other_team"
+    OTHER_UNIT = "other_unit"
+    SAME_ITEM = "same_item"
+    """An item that one asks for, the other gave or asked for."""
+    SAME_PROMISE = "same_promise"
+    SAME_CAMPAIGN = "same_campaign"
+    OTHER_CAMPAIGN = "other_campaign"
+    REPLIES = "replies"
+    """The later one answers the earlier one (`reply_to`, `caused_by`)."""
+
+
+class Per(StrEnum):
+    """What touchpoints are grouped by before they are counted."""
+
+    PERSON = "person"
+    MATTER = "matter"
+    JOURNEY = "journey"
+    CASE = "case"
+    ORDER = "order"
+    FORM = "form"
+    CONTACT = "contact"
+    CHANNEL = "channel"
+    PLACE = "place"
+    SOURCE = "source"
+
+
+_BOUND: Final = re.compile(r"(first|anchor|due|ever)(?:\s*([+-])\s*(\S+))?")
+
+
+class Bound(NamedTuple):
+    """A moment of a finding, shifted: its first touchpoint, its anchor, its deadline; or no bound at all."""
+
+    of: str
+    shift_ms: int
+
+
+def _bound(text: Any) -> Any:
+    if isinstance(text, Bound):
+        return text
+    match = _BOUND.fullmatch(str(text).strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no moment; write first, anchor, due or ever, such as 'anchor - 24h'")
+    of, sign, shift = match.groups()
+    return Bound(of, 0 if shift is None else _milliseconds(shift) * (-1 if sign == "-" else 1))
+
+
+AnyBound = Annotated[Bound, BeforeValidator(_bound)]
+
+
+class Near(_Part):
+    """That touchpoints like these lie around a finding."""
+
+    select: Selector
+    relations: tuple[Relation, ...] = ()
+    """To the anchor, all of them; to the first touchpoint with `of: first`."""
+    of: Literal["first", "anchor"] = "anchor"
+    since: AnyBound = Field(default=Bound("first", 0), alias="from")
+    until: AnyBound = Bound("anchor", 0)
+    at_least: int = Field(default=1, ge=1)
+    """So many of them."""
+    none: bool = False
+    """The contrary: fewer than `at_least`."""
+
+
+class Guard(_Part):
+    """What makes a pattern no friction, or a small one. It objects when all that it says holds."""
+
+    name: str
+    builtin: Literal["invited", "household", "new_object", "scheduled"] | None = None
+    """One of those that are code: see `processors.friction.guards`."""
+    anchor: dict[FieldName, Annotated[Test, BeforeValidator(_as_test)]] = {}
+    """Fields of the anchor."""
+    first: dict[FieldName, Annotated[Test, BeforeValidator(_as_test)]] = {}
+    """Fields of the first touchpoint."""
+    near: tuple[Near, ...] = ()
+    base: int | None = Field(default=None, ge=1, le=5)
+    """Severity base when it objects; without it there is no friction at all."""
+    says: str
+    """What must hold for the friction, in plain words: `the company did not ask for it`."""
+
+
+class VariantRule(_Part):
+    """One way in which a pattern shows. The first of a pattern whose conditions all hold is the one."""
+
+    name: str = Field(pattern=r"[a-z][a-z0-9_]*")
+    base: int = Field(ge=1, le=5)
+    at_least: float | AnySpan | None = None
+    """Of what the pattern measures: a count, a sum, a multiple of the limit."""
+    anchor: dict[FieldName, Annotated[Test, BeforeValidator(_as_test)]] = {}
+    near: tuple[Near, ...] = ()
+    sentence_en: str
+    sentence_de: str
+
+
+class Sequence(_Part):
+    """A touchpoint after another. Anchor: the later one; `first`: the latest earlier one that fits."""
+
+    first: Selector
+    then: Selector
+    within: Milliseconds
+    """From the first's end (or its beginning where that is later than the other's) to the beginning of the other."""
+    relations: tuple[Relation, ...] = ()
+    unless: tuple[Near, ...] = ()
+    """Nothing like these, else that earlier touchpoint does not count."""
+    measures: Literal["gap"] = "gap"
+
+
+class Count(_Part):
+    """So many touchpoints in a window. Anchor: the one with which the least number or sum is reached.
+
+    What follows within `within` of the one before belongs to the same finding, and raises what it measures.
+    """
+
+    of: Selector
+    at_least: float | AnySpan
+    within: Milliseconds
+    """From the first to the one that reaches it."""
+    gap: Milliseconds | None = None
+    """From each to the next, at most."""
+    per: Per = Per.PERSON
+    distinct: FieldName | None = None
+    """Count different values of this field instead; those without one do not count."""
+    sum: FieldName | None = None
+    """Sum up this field instead."""
+    since: Selector | None = None
+    """Counting begins with one of these of the same group."""
+    reset: Selector | None = None
+    """One of these of the same group in between begins anew."""
+    unless: tuple[Near, ...] = ()
+    """Nothing like these around the finding; one that reaches into the future is waited for."""
+
+
+class Absence(_Part):
+    """A touchpoint that never came. Anchor: the one after which it was due; measures multiples of the limit.
+
+    Holds from the deadline on; cleared by what comes late, gone when it turns out to have come in time.
+    """
+
+    after: Selector
+    expected: Selector
+    relations: tuple[Relation, ...] = ()
+    within: AnySpan | None = None
+    """The limit, from the end of the anchor or of what renewed it."""
+    within_by_channel: dict[str, AnySpan] = {}
+    """The limit by channel of the anchor; of other channels `within`, else none at all."""
+    due: FieldName | None = None
+    """Field of the anchor that holds the deadline itself, UTC milliseconds."""
+    slack: float = Field(default=0.0, ge=0)
+    """Share of the time until `due` that is granted on top, at least `least_slack`."""
+    least_slack: Milliseconds = 0
+    clock: Literal["event", "business"] = "event"
+    """Limits run always, or in the opening hours of the channel's calendar."""
+    grace: Milliseconds = 10 * MINUTE_MS
+    """How long after the deadline it waits for touchpoints that are late themselves."""
+    renewed_by: Selector | None = None
+    """The limit runs from the latest of these, related alike, instead."""
+    excused_by: tuple[Near, ...] = ()
+    """Nothing like these, up to the deadline."""
+    first_in_contact: bool = False
+    """Only the customer's first touchpoint since the company's last one in the conversation."""
+
+
+class Change(_Part):
+    """A state that goes X, Y, X. Anchor: the touchpoint with which it is back; measures hops."""
+
+    of: Selector
+    state: FieldName
+    per: Per = Per.MATTER
+    at_least: int = Field(default=2, ge=2)
+    """Hops, each to another state."""
+    returns: bool = True
+    """It has to come back to a state that it had left."""
+    within: Milliseconds
+    unless: tuple[Near, ...] = ()
+
+
+class Ratio(_Part):
+    """How many of some touchpoints are such as these, over a window that ends with the anchor; measures the share."""
+
+    of: Selector
+    among: Selector
+    within: Milliseconds
+    at_least: float | None = Field(default=None, ge=0)
+    at_most: float | None = Field(default=None, ge=0)
+    minimum: int = Field(default=1, ge=1)
+    """So many of `among`, or it says nothing."""
+    before: Milliseconds | None = None
+    """Compare with the same count over a window of this length before that one instead, by time."""
+    per: Per = Per.PERSON
+
+
+class Minutes(_Part):
+    """A posting to the effort ledger."""
+
+    name: str
+    kind: EffortKind
+    of: Literal["anchor", "first", "each"] = "anchor"
+    """The touchpoint that proves it: each of them makes one posting."""
+    measured: Literal["active_ms", "wait_ms", "contact", "late"] | None = None
+    """What the touchpoint measured; the active time of its contact; or the time from it until the answer, or until now
+    known to be unanswered (the last deadline that has passed)."""
+    otherwise: Milliseconds | None = None
+    """Assumed where nothing was measured; without it there is no posting then."""
+    per: Literal["items_requested", "fields_required"] | None = None
+    """Assumed for each of these."""
+    above: float = 0
+    """Of these, only what is above."""
+    factor: float = Field(default=1.0, gt=0)
+
+
+class Pattern(_Part):
+    """One way to find the friction, of exactly one class."""
+
+    sequence: Sequence | None = None
+    count: Count | None = None
+    absence: Absence | None = None
+    change: Change | None = None
+    ratio: Ratio | None = None
+    guards: tuple[Guard, ...] = ()
+    """Besides those of the rule."""
+    variants: tuple[str, ...] = Field(min_length=1)
+    """Names of the variants that it can show as, worst first; the last one always holds."""
+
+    @model_validator(mode="after")
+    def _one_class(self) -> "Pattern":
+        given = [name for name in CLASSES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a pattern is of one class, of {', '.join(CLASSES)}; given: {', '.join(given) or 'none'}")
+        return self
+
+
+CLASSES: Final = ("sequence", "count", "absence", "change", "ratio")
+
+
+class Example(_Part):
+    """Touchpoints of one person, and what the rule makes of them."""
+
+    says: str
+    fires: tuple[str, ...] = ()
+    """Variants, in the order of their anchors; empty: it must stay silent."""
+    after: Milliseconds = 400 * DAY_MS
+    """How long after the last touchpoint it is judged."""
+    touchpoints: tuple[dict[str, Any], ...] = Field(min_length=1)
+    """Contract fields, and `at`: time since Monday, 2 March 2026, 09:00 UTC. `id`, `source` and `identities` have
+    defaults; other times are given like `at`."""
+
+
+class Severity(_Part):
+    """What makes a friction worse or better than its base; see `processors.friction.severity`."""
+
+    effort: Milliseconds = 15 * MINUTE_MS
+    great_effort: Milliseconds = 45 * MINUTE_MS
+    repeat_within: Milliseconds = 30 * DAY_MS
+    age: Milliseconds = 72 * HOUR_MS
+    recovery_within: Milliseconds = 24 * HOUR_MS
+
+
+class RuleDefinition(_Part):
+    """One friction pattern: how it is found, when it is none, how bad it is, what it costs, how it is told."""
+
+    id: str = Field(pattern=r"[a-z][a-z0-9_]*")
+    catalogue: str = Field(default="", pattern=r"|F\d\d")
+    """Place in the published catalogue of frictions."""
+    title: str
+    version: int = Field(ge=1)
+    """A new meaning needs a new one."""
+    effective_from: datetime
+    """Event time of the first anchor that it judges; with a zone."""
+    shadow: bool = False
+    """Found and written, told to nobody."""
+    owner_team: str | None = None
+    """Who is told, whoever caused it."""
+    source: str
+    """Where definition and thresholds come from, and what was decided where that was unclear."""
+    own_kinds: tuple[str, ...] = ()
+    """Verbs of an own vocabulary, which the contract does not list."""
+    ignore_places: tuple[str, ...] = ()
+    """Pages, queues and counters (`touchpoint`) that never make it fire."""
+    patterns: tuple[Pattern, ...] = ()
+    """Several may find the same anchor: the first one does."""
+    python: str | None = None
+    """Instead of patterns: the class of this name in `processors/friction/rules/<id>.py`."""
+    parameters: dict[str, Any] = {}
+    """What that class can be told."""
+    guards: tuple[Guard, ...] = ()
+    variants: tuple[VariantRule, ...] = Field(min_length=1)
+    severity: Severity = Severity()
+    team: Literal["first", "anchor"] = "first"
+    """Whose touchpoint names the team that caused it; the other one where that names none."""
+    minutes: tuple[Minutes, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "RuleDefinition":
+        if bool(self.patterns) == (self.python is not None):
+            raise ValueError("a rule has either patterns or the name of a python class")
+        if self.effective_from.tzinfo is None:
+            raise ValueError("effective_from needs a zone, such as 2026-01-01T00:00:00Z")
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError("two variants have the same name")
+        for pattern in self.patterns:
+            for name in pattern.variants:
+                if name not in names:
+                    raise ValueError(f"a pattern shows as {name!r}, but the variants are {', '.join(names)}")
+        fired = {name for example in self.examples for name in example.fires}
+        if unknown := sorted(fired - set(names)):
+            raise ValueError(f"examples fire {', '.join(unknown)}, but the variants are {', '.join(names)}")
+        if missing := sorted(set(names) - fired):
+            raise ValueError(f"no example fires {', '.join(missing)}")
+        if all(example.fires for example in self.examples):
+            raise ValueError("no example must stay silent; give at least one")
+        for kind in sorted(_kinds_in(self)):
+            if kind not in KINDS and kind not in self.own_kinds:
+                raise ValueError(f"{kind!r} is no verb of the contract; if it is one of yours, list it in own_kinds")
+        return self
+
+
+def _kinds_in(part: Any) -> set[str]:
+    """All verbs that selectors below a part name."""
+    if isinstance(part, Selector):
+        return set(part.kind)
+    if isinstance(part, BaseModel):
+        return {kind for name in type(part).model_fields for kind in _kinds_in(getattr(part, name))}
+    if isinstance(part, tuple) and not isinstance(part, (Bound, Span)):
+        return {kind for one in part for kind in _kinds_in(one)}
+    return set()
