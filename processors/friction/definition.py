@@ -5,12 +5,14 @@ runs on a business calendar. All bounds are inclusive. How each part is evaluate
 """
 
 import re
-from datetime import datetime
+from collections.abc import Iterator
 from enum import StrEnum
+from string import Formatter
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from processors.friction.suggestion import did_you_mean
 from processors.settings import DAY_MS, HOUR_MS, MINUTE_MS
 from schemas.outputs import EffortKind
 from schemas.touchpoint import TOUCHPOINT_FIELDS
@@ -47,7 +49,13 @@ def parse_span(text: Any) -> Span:
     return Span(ms=round(float(number) * _UNITS_MS[unit]))
 
 
-def _milliseconds(text: Any) -> int:
+def duration_ms(text: Any) -> int:
+    """Milliseconds from text, or from a number of them.
+
+    Raises:
+        ValueError: it is none.
+
+    """
     if isinstance(text, int) and not isinstance(text, bool):
         return text
     span = parse_span(text)
@@ -56,17 +64,33 @@ def _milliseconds(text: Any) -> int:
     return span.ms
 
 
-Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
+Milliseconds = Annotated[int, BeforeValidator(duration_ms)]
 AnySpan = Annotated[Span, BeforeValidator(parse_span)]
 
 
 def _known_field(name: str) -> str:
     if name not in TOUCHPOINT_FIELDS:
-        raise ValueError(f"a touchpoint has no field {name!r}; it has {', '.join(TOUCHPOINT_FIELDS)}")
+        meant = did_you_mean(name, TOUCHPOINT_FIELDS) or f"; it has {', '.join(TOUCHPOINT_FIELDS)}"
+        raise ValueError(f"a touchpoint has no field {name!r}{meant}")
     return name
 
 
 FieldName = Annotated[str, AfterValidator(_known_field)]
+
+
+def _sentence(text: str) -> str:
+    try:
+        words = [(word, spec, conversion) for _, word, spec, conversion in Formatter().parse(text) if word is not None]
+    except ValueError as error:
+        raise ValueError(f"{text!r} cannot be filled in: {error}") from None
+    for word, spec, conversion in words:
+        # Nothing but words: a template could otherwise reach into objects, or ask for a line of any length.
+        if spec or conversion or not word.isidentifier():
+            raise ValueError(f"{text!r} names {{{word}}}; only plain words such as {{count}} can be filled in")
+    return text
+
+
+Sentence = Annotated[str, AfterValidator(_sentence)]
 
 
 class _Part(BaseModel):
@@ -174,7 +198,7 @@ def _bound(text: Any) -> Any:
     if match is None:
         raise ValueError(f"{text!r} is no moment; write first, anchor, due or ever, such as 'anchor - 24h'")
     of, sign, shift = match.groups()
-    return Bound(of, 0 if shift is None else _milliseconds(shift) * (-1 if sign == "-" else 1))
+    return Bound(of, 0 if shift is None else duration_ms(shift) * (-1 if sign == "-" else 1))
 
 
 AnyBound = Annotated[Bound, BeforeValidator(_bound)]
@@ -215,14 +239,14 @@ class Guard(_Part):
 class VariantRule(_Part):
     """One way in which a pattern shows. The first of a pattern whose conditions all hold is the one."""
 
-    name: str = Field(pattern=r"[a-z][a-z0-9_]*")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     base: int = Field(ge=1, le=5)
     at_least: float | AnySpan | None = None
     """Of what the pattern measures: a count, a sum, a multiple of the limit."""
     anchor: dict[FieldName, Annotated[Test, BeforeValidator(_as_test)]] = {}
     near: tuple[Near, ...] = ()
-    sentence_en: str
-    sentence_de: str
+    sentence_en: Sentence
+    sentence_de: Sentence
 
 
 class Sequence(_Part):
@@ -391,13 +415,13 @@ class Severity(_Part):
 class RuleDefinition(_Part):
     """One friction pattern: how it is found, when it is none, how bad it is, what it costs, how it is told."""
 
-    id: str = Field(pattern=r"[a-z][a-z0-9_]*")
-    catalogue: str = Field(default="", pattern=r"|F\d\d")
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    catalogue: str = Field(default="", pattern=r"^(F\d\d)?$")
     """Place in the published catalogue of frictions."""
     title: str
     version: int = Field(ge=1)
     """A new meaning needs a new one."""
-    effective_from: datetime
+    effective_from: AwareDatetime
     """Event time of the first anchor that it judges; with a zone."""
     shadow: bool = False
     """Found and written, told to nobody."""
@@ -425,28 +449,31 @@ class RuleDefinition(_Part):
 
     @model_validator(mode="after")
     def _is_whole(self) -> "RuleDefinition":
+        if problems := list(self._problems()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _problems(self) -> Iterator[str]:
         if bool(self.patterns) == (self.python is not None):
-            raise ValueError("a rule has either patterns or the name of a python class")
-        if self.effective_from.tzinfo is None:
-            raise ValueError("effective_from needs a zone, such as 2026-01-01T00:00:00Z")
+            yield "a rule has either patterns or the name of a python class"
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
-            raise ValueError("two variants have the same name")
+            yield "two variants have the same name"
         for pattern in self.patterns:
             for name in pattern.variants:
                 if name not in names:
-                    raise ValueError(f"a pattern shows as {name!r}, but the variants are {', '.join(names)}")
+                    yield f"a pattern shows as {name!r}, but the variants are {', '.join(names)}"
         fired = {name for example in self.examples for name in example.fires}
-        if unknown := sorted(fired - set(names)):
-            raise ValueError(f"examples fire {', '.join(unknown)}, but the variants are {', '.join(names)}")
+        for name in sorted(fired - set(names)):
+            yield f"an example fires {name!r}, but the variants are {', '.join(names)}"
         if missing := sorted(set(names) - fired):
-            raise ValueError(f"no example fires {', '.join(missing)}")
+            yield f"no example fires {', '.join(missing)}"
         if all(example.fires for example in self.examples):
-            raise ValueError("no example must stay silent; give at least one")
+            yield "no example must stay silent; give at least one"
         for kind in sorted(_kinds_in(self)):
             if kind not in KINDS and kind not in self.own_kinds:
-                raise ValueError(f"{kind!r} is no verb of the contract; if it is one of yours, list it in own_kinds")
-        return self
+                meant = did_you_mean(kind, KINDS)
+                yield f"{kind!r} is no verb of the contract{meant}; if it is one of yours, list it in own_kinds"
 
 
 def _kinds_in(part: Any) -> set[str]:
