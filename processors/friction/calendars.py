@@ -9,13 +9,13 @@ from collections.abc import Container, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated, Any, Final, NamedTuple, Protocol
+from typing import Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from processors.friction.definition import Span
+from processors.friction.definition import Calendar, Span
 from processors.friction.suggestion import did_you_mean
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -24,26 +24,6 @@ _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]
 _WHOLE_DAY_MINUTES: Final = 24 * 60
 #: Days whose opening hours a calendar keeps at hand.
 _REMEMBERED_DAYS: Final = 4096
-
-
-class Calendar(Protocol):
-    """Opening hours of one place."""
-
-    def add(self, start_ms: int, span: Span) -> int:
-        """Moment at which so much opening time, or so many working days, have passed since the start.
-
-        A start outside of opening hours counts from the next opening. Working days end with their opening hours; the
-        day of the start is not counted.
-        """
-        ...
-
-
-class Calendars(Protocol):
-    """Opening hours of all channels."""
-
-    def of(self, channel: str) -> Calendar:
-        """Calendar of a channel."""
-        ...
 
 
 class Opening(NamedTuple):
@@ -170,7 +150,11 @@ class CalendarSet(BaseModel):
 
 
 class BusinessCalendar:
-    """A calendar as defined."""
+    """A calendar as defined.
+
+    A start outside of opening hours counts from the next opening. Working days end with their opening hours, and that
+    of the start is not counted.
+    """
 
     def __init__(self, definition: CalendarDefinition) -> None:
         self._zone = ZoneInfo(definition.timezone)
@@ -181,7 +165,7 @@ class BusinessCalendar:
         self._openings_on = lru_cache(_REMEMBERED_DAYS)(self._openings_of)
 
     def add(self, start_ms: int, span: Span) -> int:
-        """As the protocol says."""
+        """Moment at which so much opening time, or so many working days, have passed since the start, UTC ms."""
         if span.working_days:
             return self._after_working_days(start_ms, span.working_days)
         left = span.ms
@@ -246,5 +230,5 @@ class BusinessCalendars:
         self._otherwise = calendars[definition.otherwise]
 
     def of(self, channel: str) -> Calendar:
-        """As the protocol says."""
+        """Calendar of a channel."""
         return self._by_channel.get(channel, self._otherwise)

@@ -1,6 +1,12 @@
 """The rules that run when nobody says otherwise."""
 
+from functools import cache
+from importlib.resources import files
+
+from processors.friction.calendars import BusinessCalendars
+from processors.friction.definition import Calendars, RuleDefinition
 from processors.friction.finding import FrictionRule
+from processors.friction.loading import load_calendars, load_definitions
 from processors.friction.rules.channel_redirect import ChannelRedirectRule
 from processors.friction.rules.repeat_contact import RepeatContactRule
 from processors.friction.rules.unprompted_switch import UnpromptedSwitchRule
@@ -14,3 +20,23 @@ def default_rules() -> tuple[FrictionRule, ...]:
 def rule_ids() -> tuple[str, ...]:
     """Ids of all patterns, in the order of the catalogue."""
     return tuple(rule.parameters.rule_id for rule in default_rules())
+
+
+@cache
+def definitions() -> tuple[RuleDefinition, ...]:
+    """All rule files that are shipped, in the order of the catalogue.
+
+    Raises:
+        RuleFileError: one of them is wrong.
+
+    """
+    folder = files("processors.friction.rules")
+    found = sorted(file.name for file in folder.iterdir() if file.name.endswith(".yaml"))
+    return load_definitions((name, (folder / name).read_text(encoding="utf-8")) for name in found)
+
+
+@cache
+def default_calendars() -> Calendars:
+    """The business calendars that are shipped."""
+    name = "calendars.yaml"
+    return BusinessCalendars(load_calendars((files("processors.friction") / name).read_text(encoding="utf-8"), name))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 from string import Formatter
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -29,6 +29,22 @@ class Span(NamedTuple):
     working_days: int = 0
 
 
+class Calendar(Protocol):
+    """Opening hours of a channel."""
+
+    def add(self, start_ms: int, span: Span) -> int:
+        """The moment at which a span of opening hours or working days after another moment is over, UTC ms."""
+        ...
+
+
+class Calendars(Protocol):
+    """Where limits on a business clock look up opening hours."""
+
+    def of(self, channel: str) -> Calendar:
+        """Calendar of a channel."""
+        ...
+
+
 def parse_span(text: Any) -> Span:
     """Span from text.
 
@@ -40,7 +56,7 @@ def parse_span(text: Any) -> Span:
         return text
     match = _DURATION.fullmatch(str(text).strip())
     if match is None:
-        raise ValueError(f"{text!r} is no duration; write a number and ms, s, m, h, d or wd, such as 90s or 14d")
+        raise ValueError(f"{str(text)!r} is no duration; write a number and ms, s, m, h, d or wd, such as 90s or 14d")
     number, unit = match.groups()
     if unit == "wd":
         if "." in number:

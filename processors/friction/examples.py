@@ -34,8 +34,13 @@ _DURATIONS: Final = frozenset(name for name in TOUCHPOINT_FIELDS if name.endswit
 #: In place of `occurred_at`, which is absolute.
 _KNOWN: Final = ("at", *(name for name in TOUCHPOINT_FIELDS if name != "occurred_at"))
 
-#: Field and what is wrong with it.
-Problem = tuple[str, str]
+
+class FieldProblem(NamedTuple):
+    """What is wrong with a field of an example's touchpoint, or with its name."""
+
+    field: str
+    problem: str
+    is_about_name: bool = False
 
 
 class Outcome(NamedTuple):
@@ -118,33 +123,35 @@ def touchpoint_of(said: Mapping[str, Any], number: int) -> Touchpoint:
     """
     problems = list(problems_of(said))
     if problems:
-        raise ValueError("; ".join(f"{field}: {problem}" for field, problem in problems))
+        raise ValueError("; ".join(f"{problem.field}: {problem.problem}" for problem in problems))
     fields = {name: _value(name, value) for name, value in said.items() if name != "at"}
     at = BEGINNING_MS + duration_ms(said["at"])
     return Touchpoint(**(_DEFAULTS | {"id": f"example-{number + 1}"} | fields), occurred_at=at)
 
 
-def problems_of(said: Mapping[str, Any], own_kinds: tuple[str, ...] | None = None) -> Iterator[Problem]:
+def problems_of(said: Mapping[str, Any], own_kinds: tuple[str, ...] | None = None) -> Iterator[FieldProblem]:
     """What is wrong with the fields of an example's touchpoint.
 
     With `own_kinds` also a verb that neither the contract nor these know: nothing would ever fire on it.
     """
     for name in ("at", "kind"):
         if name not in said:
-            yield name, "is missing"
+            yield FieldProblem(name, "is missing")
     for name, value in said.items():
         if name not in _KNOWN:
             meant = " (say at instead)" if name == "occurred_at" else did_you_mean(name, _KNOWN)
-            yield str(name), f"a touchpoint of an example has no such field{meant or '; it has ' + ', '.join(_KNOWN)}"
+            problem = f"a touchpoint of an example has no such field{meant or '; it has ' + ', '.join(_KNOWN)}"
+            yield FieldProblem(name, problem, is_about_name=True)
             continue
         try:
             _value(name, value)
         except ValueError as error:
-            yield name, str(error)
+            yield FieldProblem(name, str(error))
     kind = said.get("kind")
     if own_kinds is not None and isinstance(kind, str) and kind not in KINDS and kind not in own_kinds:
         meant = did_you_mean(kind, KINDS)
-        yield "kind", f"{kind!r} is no verb of the contract{meant}; if it is one of yours, list it in own_kinds"
+        problem = f"{kind!r} is no verb of the contract{meant}; if it is one of yours, list it in own_kinds"
+        yield FieldProblem("kind", problem)
 
 
 def _value(name: str, value: Any) -> Any:

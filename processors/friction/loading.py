@@ -58,10 +58,14 @@ def load_definition(text: str, source: str) -> RuleDefinition:
     document = _Document(text, source)
     definition = document.validated(RuleDefinition)
     document.refuse(
-        (("examples", number, "touchpoints", place, *((field,) if field else ())), problem)
+        document.problem(
+            ("examples", number, "touchpoints", place, problem.field),
+            problem.problem,
+            is_about_key=problem.is_about_name,
+        )
         for number, example in enumerate(definition.examples)
         for place, said in enumerate(example.touchpoints)
-        for field, problem in problems_of(said, definition.own_kinds)
+        for problem in problems_of(said, definition.own_kinds)
     )
     return definition
 
@@ -143,15 +147,15 @@ class _Document:
         except ValidationError as error:
             raise self._refusal(self._problems(error, model)) from None
 
-    def refuse(self, problems: Iterable[tuple[Path, str]]) -> None:
-        """Raise all problems at their places, if there are any."""
-        if found := [self.problem(path, problem) for path, problem in problems]:
+    def refuse(self, problems: Iterable[RuleProblem]) -> None:
+        """Raise all problems, if there are any."""
+        if found := list(problems):
             raise self._refusal(found)
 
-    def problem(self, path: Path, said: str) -> RuleProblem:
-        """A problem with the value at a path."""
-        _, _, value = self._at(path)
-        return self._problem(value, path, said)
+    def problem(self, path: Path, said: str, *, is_about_key: bool = False) -> RuleProblem:
+        """A problem with the value at a path, or with its key."""
+        _, key, value = self._at(path)
+        return self._problem(key if is_about_key else value, path, said)
 
     def _error(self, said: str) -> RuleFileError:
         return self._refusal([self._problem(None, (), said)])

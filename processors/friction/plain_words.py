@@ -98,24 +98,24 @@ def pattern_words(pattern: Pattern) -> str:
     return said
 
 
-def variant_words(variant: VariantRule) -> str:
-    """When a variant holds, empty where it always does."""
+def variant_words(variant: VariantRule, end: str = "the anchor") -> str:
+    """When a variant holds, empty where it always does; `end` is up to when it looks around without an end."""
     return _listed(
         [
             *([] if variant.at_least is None else [f"at least {_amount(variant.at_least)}"]),
             *([f"the anchor has {_tests(variant.anchor)}"] if variant.anchor else []),
-            *(_near(near) for near in variant.near),
+            *(_near(near, end) for near in variant.near),
         ]
     )
 
 
-def guard_words(guard: Guard) -> str:
-    """When a guard objects, and what follows."""
+def guard_words(guard: Guard, end: str = "the anchor") -> str:
+    """When a guard objects, and what follows; `end` is up to when it looks around without an end."""
     conditions = [
         *([_BUILTIN[guard.builtin]] if guard.builtin else []),
         *([f"the anchor has {_tests(guard.anchor)}"] if guard.anchor else []),
         *([f"the first one has {_tests(guard.first)}"] if guard.first else []),
-        *(_near(near) for near in guard.near),
+        *(_near(near, end) for near in guard.near),
     ]
     follows = "no friction" if guard.base is None else f"base {guard.base}"
     return f"{follows} when {_listed(conditions)}"
@@ -134,6 +134,62 @@ def minutes_words(minutes: Minutes) -> str:
     if minutes.factor != 1:
         text += f", times {minutes.factor:g}"
     return f"{text} ({minutes.kind}; of {_VOUCHERS[minutes.of]})"
+
+
+def told(definition: RuleDefinition) -> Iterator[str]:
+    """All that a rule says, in lines; what belongs to the line before is indented."""
+    yield f"{definition.id}: {definition.title}"
+    notes = [
+        *([definition.catalogue] if definition.catalogue else []),
+        f"version {definition.version}",
+        f"from {definition.effective_from.isoformat()} on",
+        f"told to {definition.owner_team or 'the team that caused it'}",
+        *(["in shadow: found, told to nobody"] if definition.shadow else []),
+    ]
+    yield f"  {', '.join(notes)}"
+    yield f"  source: {definition.source.strip()}"
+    yield "fires when"
+    for pattern in definition.patterns:
+        end = _end(pattern)
+        yield f"  {_class(pattern)}: {pattern_words(pattern)}"
+        yield f"    shows as {', else '.join(pattern.variants)}"
+        for guard in pattern.guards:
+            yield f"    {_guard_line(guard, end)}"
+    if definition.python is not None:
+        settings = ", ".join(f"{name} {value}" for name, value in definition.parameters.items())
+        yield f"  {definition.python} says so, in Python{f', with {settings}' if settings else ''}"
+    ends = {_end(pattern) for pattern in definition.patterns}
+    end = ends.pop() if len(ends) == 1 else "the anchor"
+    for guard in definition.guards:
+        yield f"  {_guard_line(guard, end)}"
+    if definition.ignore_places:
+        yield f"  never at {', '.join(definition.ignore_places)}"
+    yield "shows as"
+    for variant in definition.variants:
+        condition = variant_words(variant, end)
+        yield f"  {variant.name}, base {variant.base}{f', when {condition}' if condition else ''}"
+        yield f"    en: {variant.sentence_en}"
+        yield f"    de: {variant.sentence_de}"
+    scale = definition.severity
+    yield "severity"
+    yield f"  +1 from {spell_duration(scale.effort)} of effort, +2 from {spell_duration(scale.great_effort)}"
+    yield f"  +1 when it came up to {spell_duration(scale.repeat_within)} before as well"
+    yield f"  +1 when still open after {spell_duration(scale.age)}"
+    yield f"  -1 when the company came with a solution within {spell_duration(scale.recovery_within)}"
+    if definition.minutes:
+        yield "minutes"
+        yield from (f"  {posting.name}: {minutes_words(posting)}" for posting in definition.minutes)
+    yield "examples"
+    for example in definition.examples:
+        yield f"  {example.says}: {', '.join(example.fires) or 'nothing'}"
+
+
+def _guard_line(guard: Guard, end: str) -> str:
+    return f"guard {guard.name}: {guard_words(guard, end)} (must hold: {guard.says})"
+
+
+def _end(pattern: Pattern) -> str:
+    return "the anchor" if pattern.absence is None else "the deadline"
 
 
 def _class(pattern: Pattern) -> str:
@@ -179,7 +235,7 @@ def _absence(part: Absence) -> str:
         said += f", renewed by {_selector(part.renewed_by)}"
     if part.first_in_contact:
         said += ", from the customer's first one since the company's last"
-    return said + _unless(part.excused_by)
+    return said + _unless(part.excused_by, "the deadline")
 
 
 def _change(part: Change) -> str:
@@ -200,23 +256,25 @@ def _ratio(part: Ratio) -> str:
     return f"{said}, from {part.minimum} on" if part.minimum > 1 else said
 
 
-def _unless(unless: Iterable[Near]) -> str:
-    return "".join(f", unless {_near(near)}" for near in unless)
+def _unless(unless: Iterable[Near], end: str = "the anchor") -> str:
+    return "".join(f", unless {_near(near, end)}" for near in unless)
 
 
-def _near(near: Near) -> str:
+def _near(near: Near, end: str) -> str:
     words = [_selector(near.select), *_relations(near.relations)]
     if near.relations and near.of == "first":
         words.append("as the first one")
     number = f"{near.at_least} " if near.at_least > 1 else ""
     amount = f"fewer than {number}" if near.none and number else "no " if near.none else number
-    return f"there is {amount}{' '.join(words)} {_window(near.since, near.until)}"
+    return f"there is {amount}{' '.join(words)} {_window(near.since, near.until, end)}"
 
 
-def _window(since: Bound, until: Bound) -> str:
-    if since.of == "ever" and until.of == "ever":
+def _window(since: Bound, until: Bound | None, end: str) -> str:
+    if since.of == "ever" and until is not None and until.of == "ever":
         return "at any time"
     begin = "" if since.of == "ever" else f"from {_moment(since)} "
+    if until is None:
+        return f"{begin}up to {end}"
     return f"{begin}on" if until.of == "ever" else f"{begin}up to {_moment(until)}"
 
 
@@ -230,7 +288,7 @@ def _moment(bound: Bound) -> str:
 def _selector(selector: Selector) -> str:
     words = [" or ".join(selector.kind)]
     if selector.object:
-        words.append(f"about a {selector.object}")
+        words.append(f"about {_article(selector.object)} {selector.object}")
     if selector.opens_contact:
         words.append("that opens a contact")
     if selector.solves:
@@ -238,6 +296,10 @@ def _selector(selector: Selector) -> str:
     if selector.where:
         words.append(f"with {_tests(selector.where)}")
     return " ".join(words)
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[:1] in "aeiou" else "a"
 
 
 def _tests(tests: Mapping[str, Test]) -> str:

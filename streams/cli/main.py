@@ -20,6 +20,7 @@ from streams.cli import (
     produce,
     query,
     rotate_key,
+    rules,
     stack,
     timeline,
     topics,
@@ -62,6 +63,7 @@ app.command("timeline", help=timeline.HELP, rich_help_panel=_LOOK)(timeline.comm
 app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)
 app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
 app.command("erasures", help=erasures.HELP, rich_help_panel=_LOOK)(erasures.command)
+app.add_typer(rules.app, name="rules", rich_help_panel=_LOOK)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 
 
