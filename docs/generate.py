@@ -11,6 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from processors.friction.catalogue import definitions
+from processors.friction.definition import RuleDefinition
+from processors.friction.plain_words import minutes_words, pattern_words
 from schemas.codec import schema_text
 from schemas.log import REASONS
 from schemas.touchpoint import TIME_FIELDS
@@ -130,12 +133,41 @@ def _settings_rows(model: type[BaseModel], prefix: str) -> list[tuple[str, ...]]
     return rows
 
 
+def friction_rules() -> str:
+    """Every rule file: what it finds, and what keeps it silent."""
+    rows = []
+    for definition in definitions():
+        guards = [*definition.guards, *(guard for pattern in definition.patterns for guard in pattern.guards)]
+        softened = {guard.says: f" (else base {guard.base})" if guard.base else "" for guard in guards}
+        fires = [pattern_words(pattern) for pattern in definition.patterns]
+        rows.append(
+            (
+                f"`{definition.id}`",
+                definition.catalogue,
+                definition.title,
+                "<br>".join(f"`{variant.name}` {variant.base}" for variant in definition.variants),
+                "<br>".join(fires) if fires else _python_words(definition),
+                "<br>".join(f"{says}{base}" for says, base in softened.items()),
+                "<br>".join(f"{posting.name}: {minutes_words(posting)}" for posting in definition.minutes),
+                " ".join(definition.source.split()),
+            )
+        )
+    header = ("rule", "no", "pattern", "fires as, base", "fires when", "only if", "minutes", "source")
+    return markdown_table(header, rows)
+
+
+def _python_words(definition: RuleDefinition) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in definition.parameters.items())
+    return f"in Python{f': {told}' if told else ''}"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "contract-fields": contract_fields,
     "contract-kinds": contract_kinds,
     "identity-namespaces": identity_namespaces,
     "dead-letter-reasons": dead_letter_reasons,
     "clickhouse-errors": clickhouse_errors,
+    "friction-rules": friction_rules,
     "metrics": metrics,
     "settings": settings,
 }

@@ -65,11 +65,11 @@ def parse_span(text: Any) -> Span:
     return Span(ms=round(float(number) * _UNITS_MS[unit]))
 
 
-def duration_ms(text: Any) -> int:
-    """Milliseconds from text, or from a number of them.
+def parse_milliseconds(text: Any) -> int:
+    """Milliseconds from a duration, or from a number of them.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or working days.
 
     """
     if isinstance(text, int) and not isinstance(text, bool):
@@ -80,7 +80,7 @@ def duration_ms(text: Any) -> int:
     return span.ms
 
 
-Milliseconds = Annotated[int, BeforeValidator(duration_ms)]
+Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds)]
 AnySpan = Annotated[Span, BeforeValidator(parse_span)]
 
 
@@ -214,7 +214,7 @@ def _bound(text: Any) -> Any:
     if match is None:
         raise ValueError(f"{text!r} is no moment; write first, anchor, due or ever, such as 'anchor - 24h'")
     of, sign, shift = match.groups()
-    return Bound(of, 0 if shift is None else duration_ms(shift) * (-1 if sign == "-" else 1))
+    return Bound(of, 0 if shift is None else parse_milliseconds(shift) * (-1 if sign == "-" else 1))
 
 
 AnyBound = Annotated[Bound, BeforeValidator(_bound)]
@@ -486,18 +486,18 @@ class RuleDefinition(_Part):
             yield f"no example fires {', '.join(missing)}"
         if all(example.fires for example in self.examples):
             yield "no example must stay silent; give at least one"
-        for kind in sorted(_kinds_in(self)):
+        for kind in sorted(kinds_in(self)):
             if kind not in KINDS and kind not in self.own_kinds:
                 meant = did_you_mean(kind, KINDS)
                 yield f"{kind!r} is no verb of the contract{meant}; if it is one of yours, list it in own_kinds"
 
 
-def _kinds_in(part: Any) -> set[str]:
+def kinds_in(part: Any) -> set[str]:
     """All verbs that selectors below a part name."""
     if isinstance(part, Selector):
         return set(part.kind)
     if isinstance(part, BaseModel):
-        return {kind for name in type(part).model_fields for kind in _kinds_in(getattr(part, name))}
+        return {kind for name in type(part).model_fields for kind in kinds_in(getattr(part, name))}
     if isinstance(part, tuple) and not isinstance(part, (Bound, Span)):
-        return {kind for one in part for kind in _kinds_in(one)}
+        return {kind for one in part for kind in kinds_in(one)}
     return set()

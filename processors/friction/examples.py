@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from processors.friction.definition import Example, Guard, RuleDefinition, duration_ms
+from processors.friction.definition import Example, Guard, RuleDefinition, parse_milliseconds
 from processors.friction.finding import FrictionRule
 from processors.friction.suggestion import did_you_mean
 from processors.person import judge, restore
@@ -125,7 +125,7 @@ def touchpoint_of(said: Mapping[str, Any], number: int) -> Touchpoint:
     if problems:
         raise ValueError("; ".join(f"{problem.field}: {problem.problem}" for problem in problems))
     fields = {name: _value(name, value) for name, value in said.items() if name != "at"}
-    at = BEGINNING_MS + duration_ms(said["at"])
+    at = BEGINNING_MS + parse_milliseconds(said["at"])
     return Touchpoint(**(_DEFAULTS | {"id": f"example-{number + 1}"} | fields), occurred_at=at)
 
 
@@ -156,11 +156,11 @@ def problems_of(said: Mapping[str, Any], own_kinds: tuple[str, ...] | None = Non
 
 def _value(name: str, value: Any) -> Any:
     if name == "at":
-        return duration_ms(value)
+        return parse_milliseconds(value)
     if name in TIME_FIELDS:
-        return BEGINNING_MS + duration_ms(value)
+        return BEGINNING_MS + parse_milliseconds(value)
     if name in _DURATIONS:
-        return duration_ms(value)
+        return parse_milliseconds(value)
     converted = msgspec.convert(value, _TYPES[name])
     if name == "identities" and not (converted and all(split_identity(identity) for identity in converted)):
         raise ValueError("identities are written namespace:value, such as customer_no:4711")

@@ -128,7 +128,12 @@ def run(
         _refuse(error, as_json=as_json)
     compile_ = _compiler(hours)
     for definition in definitions:
-        for outcome in run_examples(definition, compile_(tried(definition))):
+        try:
+            rule = compile_(tried(definition))
+        except ValueError as error:
+            results.append(_result_of_none(definition, str(error)))
+            continue
+        for outcome in run_examples(definition, rule):
             is_short = len(outcome.fired) < len(outcome.example.fires)
             objecting = objecting_guards(definition, outcome.example, compile_) if is_short else ()
             results.append(_result(definition, outcome) | {"objecting": [guard.says for guard in objecting]})
@@ -138,7 +143,8 @@ def run(
     else:
         for result in results:
             _print_result(result)
-        typer.echo(f"{_counted(len(results), 'example')} of {_counted(len(definitions), 'rule')}, {failed} failed")
+        examples = sum(result["example"] is not None for result in results)
+        typer.echo(f"{_counted(examples, 'example')} of {_counted(len(definitions), 'rule')}, {failed} failed")
     if failed:
         raise typer.Exit(1)
 
@@ -197,9 +203,15 @@ def _result(definition: "RuleDefinition", outcome: "Outcome") -> dict[str, Any]:
     }
 
 
+def _result_of_none(definition: "RuleDefinition", problem: str) -> dict[str, Any]:
+    return {"rule": definition.id, "example": None, "passed": False, "problem": problem}
+
+
 def _print_result(result: dict[str, Any]) -> None:
-    typer.echo(f"{'ok    ' if result['passed'] else 'FAILED'} {result['rule']}: {result['example']}")
-    if result["passed"]:
+    typer.echo(
+        f"{'ok    ' if result['passed'] else 'FAILED'} {result['rule']}: {result['example'] or result['problem']}"
+    )
+    if result["passed"] or result["example"] is None:
         return
     typer.echo(f"         expected {_variants(result['expected'])}, fired {_variants(result['fired'])}")
     for check in result["checks"]:

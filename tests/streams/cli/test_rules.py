@@ -173,6 +173,20 @@ def test_test_says_which_checks_made_an_example_fire(tmp_path: Path, engine: lis
     ]
 
 
+def test_test_says_why_no_rule_can_be_made_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compiled(definition: RuleDefinition, calendars: Calendars) -> FrictionRule:
+        raise ValueError("the words here are {about}")
+
+    module: Any = ModuleType("processors.friction.engine")
+    module.compiled = compiled
+    monkeypatch.setitem(sys.modules, "processors.friction.engine", module)
+    result = journeys("test", rule_file(tmp_path, CALLED_AGAIN))
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        1,
+        ["FAILED called_again: the words here are {about}", "0 examples of 1 rule, 1 failed"],
+    )
+
+
 def test_test_takes_calendars_of_ones_own(tmp_path: Path, engine: list[Calendars]) -> None:
     file = rule_file(tmp_path, CALLED_AGAIN)
     sunday = 1_772_355_600_000
