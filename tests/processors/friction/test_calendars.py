@@ -100,6 +100,7 @@ def test_the_hour_that_winter_time_repeats_counts_twice() -> None:
     assert always.add(at("2026-10-24T12:00"), parse_span("24h")) == at("2026-10-25T11:00")
     night = calendar(timezone=BERLIN, hours={"sun": "01:00-04:00"})
     assert night.add(at("2026-10-25T00:00"), parse_span("4h")) == at("2026-10-25T04:00")
+    assert always.add(at("2026-10-25T12:00"), parse_span("24h")) == at("2026-10-26T12:00")  # to the end of a long day
     # Opens with the first 02:30, closes with the second one.
     half = calendar(timezone=BERLIN, hours={"sun": "02:30-03:00"})
     assert half.add(at("2026-10-25T00:00"), parse_span("0h")) == at("2026-10-25T02:30", fold=0)

@@ -241,6 +241,13 @@ def test_whatever_a_file_holds_it_loads_or_says_what_is_wrong(text: str) -> None
         load_definition(text, "x.yaml")
 
 
+def test_what_overrides_a_merged_key_is_where_its_mistake_is() -> None:
+    first = '{at: 0h, kind: page.viewed, channel: web, reason: status, objects: ["order:1"]}'
+    second = first.replace("0h", "2h")
+    (problem,) = broken((first, "&look " + first), (second, "{<<: *look, at: 2x}"))
+    assert problem.startswith("30:25: examples[0].touchpoints[1].at: '2x' is no duration")
+
+
 def test_the_problems_of_all_files_are_told_and_an_id_is_given_once() -> None:
     with pytest.raises(RuleFileError) as caught:
         load_definitions(
