@@ -2,7 +2,7 @@
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -51,10 +51,10 @@ class _Assessed(NamedTuple):
         """Whether no deadline lies between."""
         return (self.since is None or self.since <= watermark) and (self.until is None or watermark < self.until)
 
-    def stale(self, fold: Fold, entries: list[Entry]) -> Container[int]:
+    def stale(self, fold: Fold, entries: list[Entry]) -> frozenset[int]:
         """Places of the rules that may find something else by now."""
         if fold.revision.relations != self.revision.relations:
-            return range(len(self.rules))
+            return frozenset(range(len(self.rules)))
         kinds = {entry.touchpoint.kind for entry in entries[self.entries :]} if len(entries) > self.entries else ()
         return stale_after(self.rules, kinds, has_acts=fold.revision.acts != self.revision.acts)
 
@@ -236,7 +236,7 @@ def _assess(state: PersonState, fold: Fold, rules: tuple[FrictionRule, ...], wat
     kept = state._assessed
     if kept is not None and kept.rules != rules:
         kept = None
-    stale = () if kept is None else kept.stale(fold, state._entries)
+    stale: frozenset[int] = frozenset() if kept is None else kept.stale(fold, state._entries)
     if kept is None or stale or kept.revision != fold.revision or not kept.holds(watermark):
         assessment = assess(
             Story(fold),

@@ -127,7 +127,9 @@ def assess(
                 assessment.deadlines.append(aged_at)
             # What is not yet, and what an earlier pattern found: their deadlines count all the same, so that deadlines
             # do not depend on the watermark.
-            if finding.opened_at > watermark or (before is not None and before.anchor is finding.anchor):
+            if (finding.since is not None and finding.since > watermark) or (
+                before is not None and before.anchor is finding.anchor
+            ):
                 continue
             assessed = None if previous is None else previous.recall(told.rule_id, standing)
             if assessed is None:

@@ -343,8 +343,8 @@ class Absence(_Part):
 class Change(_Part):
     """A state that goes X, Y, X. Anchor: the touchpoint with which it is back; measures hops.
 
-    A hop is a touchpoint of which the state is not that of the one before; those without a state do not count. Hops that
-    follow within `within` of the one before belong to the same finding and raise what it measures.
+    A hop is a touchpoint of which the state is not that of the one before; those without a state do not count. Hops
+    that follow within `within` of the one before belong to the same finding and raise what it measures.
     """
 
     of: Selector

@@ -63,8 +63,10 @@ class ChangeMatcher:
                         measure=float(end - low),
                         gap_ms=anchor.start - first.start,
                         known_at=max(anchor.start, free.known_at),
-                        checks=(Check("states", self._path(first, hops[low:end]), "forth and back", passed=True),)
-                        + excuses(self._unless),
+                        checks=(
+                            Check("states", self._path(first, hops[low:end]), "forth and back", passed=True),
+                            *excuses(self._unless),
+                        ),
                     )
                     place = low = end
                     continue

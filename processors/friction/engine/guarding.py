@@ -1,6 +1,6 @@
 """Guards and variants compiled: what makes a match no friction, a small one, or one of several kinds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from processors.contacts import Contact
@@ -82,7 +82,7 @@ class Form:
         self._anchor = field_tests(told.anchor)
         self._near = surroundings(told.near, until=until)
         if isinstance(told.at_least, Span) and isinstance(pattern, Absence):
-            msg = f"the variant {told.name!r} has a duration as at_least, but an absence measures how many times the limit"
+            msg = f"variant {told.name!r}: at_least is a duration, but an absence measures how many times the limit"
             raise ValueError(msg)
         self.level = None if told.at_least is None else level_of(told.at_least)
         is_span = isinstance(told.at_least, Span)
@@ -120,6 +120,11 @@ class Shown(NamedTuple):
     level_at: int | None
     witnesses: tuple[Entry, ...]
     checks: tuple[tuple[int, Check], ...]
+
+    def moments(self) -> Iterator[int]:
+        """Moments at which anything of it changes by time alone."""
+        yield from (moment for moment in (self.since, self.level_at) if moment is not None)
+        yield from (known_at for known_at, check in self.checks if check.passed)
 
 
 def _pass(tests: tuple[EntryTest, ...], entry: Entry) -> bool:

@@ -75,11 +75,12 @@ class CompiledRule:
     ) -> None:
         self.parameters = parameters
         self.content_hash = content_hash
-        self.reads = kinds_in(definition.patterns) | kinds_in(definition.guards) | kinds_in(definition.variants)
+        reads = kinds_in(definition.patterns) | kinds_in(definition.guards) | kinds_in(definition.variants)
         self._ways = tuple(_Way(pattern, definition, calendars) for pattern in definition.patterns)
         guards = (*definition.guards, *(guard for pattern in definition.patterns for guard in pattern.guards))
         if any(guard.builtin for guard in guards) or any(told.measured == "contact" for told in definition.minutes):
-            self.reads |= {EVERY_ACT}
+            reads.add(EVERY_ACT)
+        self.reads = frozenset(reads)
         self._triggers = frozenset(kind for way in self._ways for kind in way.matcher.trigger.kinds)
         self._minutes = definition.minutes
         self._team = definition.team
@@ -104,6 +105,8 @@ class CompiledRule:
     def _finding(self, place: int, match: Match, scene: Scene, watermark: int, deadlines: list[int]) -> Finding | None:
         """The finding of a match, if no guard makes it none; its deadlines are added."""
         way = self._ways[place]
+        # Findings do not wait for their anchors: what is certain with the anchor is certain whatever the watermark.
+        now = max(watermark, match.anchor.start)
         frame = Frame(match.first, match.anchor, match.due or match.anchor.start)
         known_at = match.known_at
         base: int | None = None
@@ -118,21 +121,21 @@ class CompiledRule:
             elif verdict.objects:
                 if verdict.known_at > match.anchor.start:
                     deadlines.append(verdict.known_at)
-                if watermark >= verdict.known_at:
+                if now >= verdict.known_at:
                     base = watch.base if base is None else min(base, watch.base)
         shown = way.show(match, scene, frame)
-        now = next((one for one in shown if one.since is not None and watermark >= one.since), shown[-1])
-        moments = {known_at, *(one.since for one in shown if one.since is not None), match.confirmed_at}
+        chosen = next((one for one in shown if one.since is not None and now >= one.since), shown[-1])
+        moments = {known_at, match.confirmed_at, *(moment for one in shown for moment in one.moments())}
         deadlines.extend(moment for moment in moments if moment > match.anchor.start)
-        known = _known(match, shown, watermark)
+        known = _known(match, shown, now)
         topic, team = topic_in(match), team_in(match, self._team)
         facts = _Facts(
             pattern=place,
             match=match,
-            base=now.form.base if base is None else base,
+            base=chosen.form.base if base is None else base,
             costs=costs_of(self._minutes, match, known),
-            witnesses=now.witnesses,
-            checks=tuple(_variant_checks(shown, watermark)),
+            witnesses=chosen.witnesses,
+            checks=tuple(_variant_checks(shown, now)),
             guards=tuple(checks),
             known=known,
             team=team,
@@ -141,11 +144,11 @@ class CompiledRule:
         answer = match.answer
         return Finding(
             match.anchor,
-            now.form.name,
+            chosen.form.name,
             facts,
-            since=known_at,
+            since=known_at if known_at > match.anchor.start else None,
             cleared_by=None if answer is None else Moment(answer.start, answer),
-            is_confirmed=watermark >= match.confirmed_at,
+            is_confirmed=now >= match.confirmed_at,
         )
 
     def describe(self, finding: Finding) -> Description:
@@ -173,27 +176,27 @@ class CompiledRule:
         )
 
 
-def _known(match: Match, shown: list[Shown], watermark: int) -> Known:
+def _known(match: Match, shown: list[Shown], now: int) -> Known:
     """How long what was due is known to have been absent."""
     if not match.confirmed_at:
         return Known(0, 0.0)
     levels = [(match.due, 1.0)]
     levels += [(one.level_at, one.form.level or 1.0) for one in shown if one.level_at is not None]
-    until, times = max((level for level in levels if level[0] <= watermark), default=levels[0])
+    until, times = max((level for level in levels if level[0] <= now), default=levels[0])
     if match.answer is not None:
         until = match.answer.start
         times = max(times for _, times in levels)
     return Known(until - match.anchor.end, times)
 
 
-def _variant_checks(shown: list[Shown], watermark: int) -> Iterator[Check]:
+def _variant_checks(shown: list[Shown], now: int) -> Iterator[Check]:
     for one in shown:
         if one.form.level is not None:
-            is_reached = one.level_at is not None and watermark >= one.level_at
+            is_reached = one.level_at is not None and now >= one.level_at
             value = "reached" if is_reached else "not reached"
             yield Check(one.form.name, value, f"at least {one.form.level_text}", passed=is_reached)
         for known_at, check in one.checks:
-            yield Check(check.name, check.value, check.threshold, passed=check.passed and watermark >= known_at)
+            yield Check(check.name, check.value, check.threshold, passed=check.passed and now >= known_at)
 
 
 def _matcher(told: Pattern, ignored_places: tuple[str, ...], calendars: Calendars) -> Matcher:

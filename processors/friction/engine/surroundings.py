@@ -92,7 +92,7 @@ def nothing_around(scene: Scene, frame: Frame, conditions: Iterable[Surrounding]
         if outcome.holds:
             return outcome._replace(holds=False)
         known_at = max(known_at, outcome.known_at)
-    return Outcome(True, known_at, ())
+    return Outcome(holds=True, known_at=known_at, witnesses=())
 
 
 def excuses(conditions: Iterable[Surrounding]) -> tuple[Check, ...]:
