@@ -66,14 +66,14 @@ class Assessment:
     def __init__(self) -> None:
         self.frictions: list[Assessed] = []
         self.deadlines: list[int] = []
-        self._found: list[_Found] = []
+        self._found: dict[int, _Found] = {}
         self._known: dict[tuple[str, Order], tuple[_Standing, Assessed]] = {}
 
     def find(
         self, story: Story, place: int, rule: FrictionRule, watermark: int, previous: "Assessment | None"
     ) -> Findings:
         """What the rule at a place finds; as before, if there is a previous assessment in which it found the same."""
-        found = None if previous is None else previous._found[place]
+        found = None if previous is None else previous._found.get(place)
         if found is None or not found.holds(watermark):
             findings = rule.find(story, watermark)
             deadlines = findings.deadlines
@@ -82,7 +82,7 @@ class Assessment:
                 max((deadline for deadline in deadlines if deadline <= watermark), default=None),
                 min((deadline for deadline in deadlines if deadline > watermark), default=None),
             )
-        self._found.append(found)
+        self._found[place] = found
         return found.findings
 
     def keep(self, rule_id: str, standing: _Standing, assessed: Assessed) -> None:
@@ -112,7 +112,8 @@ def assess(
     have come that the rules read, but for those at the `stale` places.
     """
     assessment = Assessment()
-    for place, rule in enumerate(rules):
+    for place in triggered(rules, story.by_kind):
+        rule = rules[place]
         told = rule.parameters
         findings = assessment.find(story, place, rule, watermark, None if place in stale else previous)
         assessment.deadlines.extend(findings.deadlines)
@@ -144,6 +145,19 @@ def readers(rules: tuple[FrictionRule, ...]) -> dict[str, frozenset[int]]:
     """Places of the rules that read a kind; those that read every act under `EVERY_ACT`."""
     kinds = {kind for rule in rules for kind in rule.reads}
     return {kind: frozenset(place for place, rule in enumerate(rules) if kind in rule.reads) for kind in kinds}
+
+
+@lru_cache(maxsize=16)
+def _triggers(rules: tuple[FrictionRule, ...]) -> dict[str, frozenset[int]]:
+    kinds = {kind for rule in rules for kind in rule.triggers}
+    return {kind: frozenset(place for place, rule in enumerate(rules) if kind in rule.triggers) for kind in kinds}
+
+
+def triggered(rules: tuple[FrictionRule, ...], kinds: Iterable[str]) -> list[int]:
+    """Places of the rules that may find anything among touchpoints of these kinds, in order."""
+    by_kind = _triggers(rules)
+    places = by_kind.get(EVERY_ACT, _NONE)
+    return sorted(places.union(*(by_kind[kind] for kind in kinds if kind in by_kind)))
 
 
 def stale_after(rules: tuple[FrictionRule, ...], kinds: Iterable[str], *, has_acts: bool) -> frozenset[int]:

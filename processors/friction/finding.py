@@ -134,6 +134,11 @@ class FrictionRule(Protocol):
         """Kinds of the touchpoints that it looks at, `EVERY_ACT` for all but looking around."""
         ...
 
+    @property
+    def triggers(self) -> frozenset[str]:
+        """Kinds of touchpoints without any of which it finds nothing and waits for nothing; `EVERY_ACT`: it may."""
+        ...
+
     def find(self, story: Story, watermark: int) -> Findings:
         """Every place in the story where the pattern holds, in order of the anchors.
 

@@ -81,15 +81,13 @@ class CompiledRule:
         if any(guard.builtin for guard in guards) or any(told.measured == "contact" for told in definition.minutes):
             reads.add(EVERY_ACT)
         self.reads = frozenset(reads)
-        self._triggers = frozenset(kind for way in self._ways for kind in way.matcher.trigger.kinds)
+        self.triggers = frozenset(kind for way in self._ways for kind in way.matcher.trigger.kinds)
         self._minutes = definition.minutes
         self._team = definition.team
 
     def find(self, story: Story, watermark: int) -> Findings:
         """Every place in the story where a pattern holds, or will when its time is over."""
         findings = Findings()
-        if self._triggers.isdisjoint(story.by_kind):
-            return findings
         scene = Scene(story)
         for place, way in enumerate(self._ways):
             for match in way.matcher.find(scene):

@@ -1,14 +1,22 @@
 """Selectors compiled: which touchpoints a part of a rule looks at."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from processors.entries import Entry
 from processors.friction.definition import Selector, Test
 from processors.journeys import is_solution
+from schemas.touchpoint import Touchpoint
 
 FieldTest = Callable[[Any], bool]
 EntryTest = Callable[[Entry], bool]
+
+_LIST_FIELDS: Final = frozenset(
+    field.name for field in msgspec.structs.fields(Touchpoint) if field.type == tuple[str, ...]
+)
 
 
 class Chooser(NamedTuple):
@@ -31,7 +39,13 @@ class Chooser(NamedTuple):
         tests = self.tests
         if len(lists) == 1 and not tests:
             return lists[0]
-        chosen = [entry for entries in lists for entry in entries if all(test(entry) for test in tests)]
+        if not tests:
+            chosen = [entry for entries in lists for entry in entries]
+        else:
+            first, *others = tests
+            chosen = [entry for entries in lists for entry in entries if first(entry)]
+            for test in others:
+                chosen = [entry for entry in chosen if test(entry)]
         if len(lists) > 1:
             chosen.sort(key=_order)
         return chosen
@@ -63,11 +77,17 @@ def opens_contact(entry: Entry) -> bool:
 
 def field_tests(where: Mapping[str, Test]) -> tuple[EntryTest, ...]:
     """For every field a test of an entry."""
-    return tuple(_on_field(name, field_test(test)) for name, test in where.items())
+    return tuple(_on_field(name, test) for name, test in where.items())
 
 
-def _on_field(name: str, test: FieldTest) -> EntryTest:
-    return lambda entry: test(getattr(entry.touchpoint, name))
+def _on_field(name: str, told: Test) -> EntryTest:
+    get = attrgetter(name)
+    if name not in _LIST_FIELDS and told == Test(any_of=told.any_of) and not _prefixes(told.any_of):
+        # The most frequent test by far, on the most frequent touchpoints.
+        exact = frozenset(told.any_of)
+        return lambda entry: get(entry.touchpoint) in exact
+    test = field_test(told)
+    return lambda entry: test(get(entry.touchpoint))
 
 
 def _touches(type_: str) -> EntryTest:
@@ -99,11 +119,15 @@ def field_test(test: Test) -> FieldTest:
 
 
 def _one_of(values: tuple[str | bool | float, ...]) -> FieldTest:
-    prefixes = tuple(value[:-1] for value in values if isinstance(value, str) and value.endswith("*"))
+    prefixes = _prefixes(values)
     exact = frozenset(value for value in values if not (isinstance(value, str) and value.endswith("*")))
     if not prefixes:
         return exact.__contains__
     return lambda value: value in exact or (isinstance(value, str) and value.startswith(prefixes))
+
+
+def _prefixes(values: tuple[str | bool | float, ...]) -> tuple[str, ...]:
+    return tuple(value[:-1] for value in values if isinstance(value, str) and value.endswith("*"))
 
 
 def _elements(value: Any) -> tuple[Any, ...]:

@@ -58,6 +58,7 @@ class ChannelRedirectRule:
     PARAMETERS: Final = ChannelRedirect
     WORDS: Final = COMMON_WORDS | {"arrived_after", "since_earlier", "lost_after"}
     reads: Final = frozenset({EVERY_ACT})
+    triggers: Final = frozenset({"contact.redirected"})
 
     def __init__(self, parameters: ChannelRedirect, content_hash: str) -> None:
         self.parameters = parameters

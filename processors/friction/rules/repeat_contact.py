@@ -11,6 +11,7 @@ from processors.friction.story import Related, Story
 from processors.friction.wording import COMMON_WORDS, words_for
 from processors.settings import DAY_MS, HOUR_MS
 from schemas.outputs import Check, EffortKind
+from schemas.vocabulary import CONTACT_KINDS
 
 REPEAT: Final = "repeat"
 THIRD: Final = "third"
@@ -62,6 +63,7 @@ class RepeatContactRule:
     PARAMETERS: Final = RepeatContact
     WORDS: Final = COMMON_WORDS | {"gap", "position", "ordinal"}
     reads: Final = frozenset({EVERY_ACT})
+    triggers: Final = CONTACT_KINDS
 
     def __init__(self, parameters: RepeatContact, content_hash: str) -> None:
         self.parameters = parameters

@@ -11,6 +11,7 @@ from processors.friction.story import Moment, Related, Story
 from processors.friction.wording import COMMON_WORDS, words_for
 from processors.settings import HOUR_MS, MINUTE_MS
 from schemas.outputs import Check, EffortKind
+from schemas.vocabulary import CONTACT_KINDS
 
 SWITCHED: Final = "switched"
 AFTER_SELF_HELP: Final = "after_self_help"
@@ -50,6 +51,7 @@ class UnpromptedSwitchRule:
     PARAMETERS: Final = UnpromptedSwitch
     WORDS: Final = COMMON_WORDS | {"gap"}
     reads: Final = frozenset({EVERY_ACT})
+    triggers: Final = CONTACT_KINDS
 
     def __init__(self, parameters: UnpromptedSwitch, content_hash: str) -> None:
         self.parameters = parameters
