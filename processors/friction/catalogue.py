@@ -1,25 +1,24 @@
-"""The rules that run when nobody says otherwise."""
+"""The rules and calendars that are shipped, and count when nobody says otherwise."""
 
 from functools import cache
 from importlib.resources import files
 
 from processors.friction.calendars import BusinessCalendars
 from processors.friction.definition import Calendars, RuleDefinition
+from processors.friction.engine import compiled
 from processors.friction.finding import FrictionRule
 from processors.friction.loading import load_calendars, load_definitions
-from processors.friction.rules.channel_redirect import ChannelRedirectRule
-from processors.friction.rules.repeat_contact import RepeatContactRule
-from processors.friction.rules.unprompted_switch import UnpromptedSwitchRule
 
 
+@cache
 def default_rules() -> tuple[FrictionRule, ...]:
     """All patterns with their default parameters, in the order of the catalogue."""
-    return (ChannelRedirectRule(), UnpromptedSwitchRule(), RepeatContactRule())
+    return tuple(compiled(definition, default_calendars()) for definition in definitions())
 
 
 def rule_ids() -> tuple[str, ...]:
     """Ids of all patterns, in the order of the catalogue."""
-    return tuple(rule.parameters.rule_id for rule in default_rules())
+    return tuple(definition.id for definition in definitions())
 
 
 @cache

@@ -221,14 +221,17 @@ AnyBound = Annotated[Bound, BeforeValidator(_bound)]
 
 
 class Near(_Part):
-    """That touchpoints like these lie around a finding."""
+    """That touchpoints like these lie around a finding, besides its own anchor and first touchpoint."""
 
     select: Selector
     relations: tuple[Relation, ...] = ()
     """To the anchor, all of them; to the first touchpoint with `of: first`."""
     of: Literal["first", "anchor"] = "anchor"
     since: AnyBound = Field(default=Bound("first", 0), alias="from")
-    until: AnyBound = Bound("anchor", 0)
+    """Inclusive, like `until`. What solves a matter lies where it ends, all else where it begins."""
+    until: AnyBound | None = None
+    """Without it, the anchor; for an absence, its deadline. After the watermark it is waited for, but not with `ever`.
+    What is there is certain at once, what is not there only when its time is over."""
     at_least: int = Field(default=1, ge=1)
     """So many of them."""
     none: bool = False
@@ -236,7 +239,10 @@ class Near(_Part):
 
 
 class Guard(_Part):
-    """What makes a pattern no friction, or a small one. It objects when all that it says holds."""
+    """What makes a pattern no friction, or a small one. It objects when all that it says holds.
+
+    A friction waits until it is certain that none objects that would make it none.
+    """
 
     name: str
     builtin: Literal["invited", "household", "new_object", "scheduled"] | None = None
@@ -251,9 +257,18 @@ class Guard(_Part):
     says: str
     """What must hold for the friction, in plain words: `the company did not ask for it`."""
 
+    @model_validator(mode="after")
+    def _says_when(self) -> "Guard":
+        if self.builtin is None and not (self.anchor or self.first or self.near):
+            raise ValueError(f"the guard {self.name!r} never says when it objects: give builtin, anchor, first or near")
+        return self
+
 
 class VariantRule(_Part):
-    """One way in which a pattern shows. The first of a pattern whose conditions all hold is the one."""
+    """One way in which a pattern shows. The first of a pattern whose conditions all hold by now is the one.
+
+    Words of the sentences: see `processors.friction.engine.describing.WORDS`.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     base: int = Field(ge=1, le=5)
@@ -271,7 +286,7 @@ class Sequence(_Part):
     first: Selector
     then: Selector
     within: Milliseconds
-    """From the first's end (or its beginning where that is later than the other's) to the beginning of the other."""
+    """From the first's end to the beginning of the other; no time at all while the first still lasts."""
     relations: tuple[Relation, ...] = ()
     unless: tuple[Near, ...] = ()
     """Nothing like these, else that earlier touchpoint does not count."""
@@ -281,7 +296,7 @@ class Sequence(_Part):
 class Count(_Part):
     """So many touchpoints in a window. Anchor: the one with which the least number or sum is reached.
 
-    What follows within `within` of the one before belongs to the same finding, and raises what it measures.
+    What follows within `gap`, else `within`, of the one before belongs to the same finding and raises what it measures.
     """
 
     of: Selector
@@ -296,11 +311,12 @@ class Count(_Part):
     sum: FieldName | None = None
     """Sum up this field instead."""
     since: Selector | None = None
-    """Counting begins with one of these of the same group."""
+    """Counting begins after one of these of the same group, and anew with each; then it is the first touchpoint, and
+    `within` runs from it."""
     reset: Selector | None = None
-    """One of these of the same group in between begins anew."""
+    """One of these of the same group in between begins anew; if it is counted too, it is the first one."""
     unless: tuple[Near, ...] = ()
-    """Nothing like these around the finding; one that reaches into the future is waited for."""
+    """Nothing like these around the anchor, else the next one may be it; the future is waited for."""
 
 
 class Absence(_Part):
@@ -326,15 +342,28 @@ class Absence(_Part):
     grace: Milliseconds = 10 * MINUTE_MS
     """How long after the deadline it waits for touchpoints that are late themselves."""
     renewed_by: Selector | None = None
-    """The limit runs from the latest of these, related alike, instead."""
+    """The limit runs from the end of the latest of these before what was expected, related alike, instead."""
     excused_by: tuple[Near, ...] = ()
-    """Nothing like these, up to the deadline."""
+    """Nothing like these, up to the deadline unless they say another time."""
     first_in_contact: bool = False
     """Only the customer's first touchpoint since the company's last one in the conversation."""
 
+    @model_validator(mode="after")
+    def _has_limit(self) -> "Absence":
+        if self.within is None and self.due is None and not self.within_by_channel:
+            raise ValueError("an absence needs a limit: within, within_by_channel or due")
+        spans = [span for span in (self.within, *self.within_by_channel.values()) if span is not None]
+        if self.clock == "event" and any(span.working_days for span in spans):
+            raise ValueError("working days need clock: business")
+        return self
+
 
 class Change(_Part):
-    """A state that goes X, Y, X. Anchor: the touchpoint with which it is back; measures hops."""
+    """A state that goes X, Y, X. Anchor: the touchpoint with which it is back; measures hops.
+
+    A hop is a touchpoint of which the state is not that of the one before; those without a state do not count. Hops
+    that follow within `within` of the one before belong to the same finding and raise what it measures.
+    """
 
     of: Selector
     state: FieldName
@@ -344,13 +373,19 @@ class Change(_Part):
     returns: bool = True
     """It has to come back to a state that it had left."""
     within: Milliseconds
+    """From the last touchpoint of the first state to the anchor."""
     unless: tuple[Near, ...] = ()
 
 
 class Ratio(_Part):
-    """How many of some touchpoints are such as these, over a window that ends with the anchor; measures the share."""
+    """How many of some touchpoints are such as these, over a window that ends with the anchor; measures the share.
+
+    Anchor: the first of `among` with which it holds. As long as it holds with each further one within `within` of the
+    one before, it is one finding, which measures the worst share.
+    """
 
     of: Selector
+    """Those of `among` that are also such as these."""
     among: Selector
     within: Milliseconds
     at_least: float | None = Field(default=None, ge=0)
@@ -358,8 +393,15 @@ class Ratio(_Part):
     minimum: int = Field(default=1, ge=1)
     """So many of `among`, or it says nothing."""
     before: Milliseconds | None = None
-    """Compare with the same count over a window of this length before that one instead, by time."""
+    """Compare with the same count over a window of this length before that one instead, by time: the share is how many
+    times as often they come now. With none of them before it says nothing."""
     per: Per = Per.PERSON
+
+    @model_validator(mode="after")
+    def _has_limit(self) -> "Ratio":
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a ratio needs at_least or at_most, and not both")
+        return self
 
 
 class Minutes(_Part):

@@ -36,6 +36,7 @@ class Story:
     def __init__(self, fold: Fold) -> None:
         self.contacts = fold.contacts
         self.redirects = fold.redirects
+        self.by_kind = fold.by_kind
         self._fold = fold
         self._related: dict[Contact, list[Related]] | None = None
         self._solutions: Timeline | None = None

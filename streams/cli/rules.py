@@ -150,7 +150,7 @@ def run(
 
 
 def _compiler(calendars: "Calendars") -> "Callable[[RuleDefinition], FrictionRule]":
-    from processors.friction.engine import compiled  # type: ignore[import-not-found]
+    from processors.friction.engine import compiled
 
     return partial(compiled, calendars=calendars)
 

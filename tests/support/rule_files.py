@@ -1,11 +1,7 @@
-"""A rule file to break, and a rule that stands in for what is made of one."""
+"""Rule files to break."""
 
-from processors.entries import Entry
-from processors.friction.definition import Guard, RuleDefinition
-from processors.friction.finding import Description, Finding, Findings, RuleParameters, Variant
+from processors.friction.definition import RuleDefinition
 from processors.friction.loading import load_definition
-from processors.friction.story import Story
-from schemas.outputs import Check
 
 STATUS_CHASING = """\
 id: status_chasing
@@ -44,7 +40,7 @@ examples:
       - {at: 0h, kind: page.viewed, channel: web, reason: status, objects: ["order:1"]}
 """
 
-#: What `CalledAgain` does: a second call fires, unless it was agreed or a matter of minutes.
+#: A second call fires, unless it was agreed or a matter of minutes.
 CALLED_AGAIN = """\
 id: called_again
 title: The customer calls again
@@ -75,55 +71,6 @@ examples:
     touchpoints:
       - {at: 0h, kind: contact.started, thread_id: a}
 """
-
-
-class CalledAgain:
-    """Fires on every contact but the first one, unless guards that the definition has object."""
-
-    content_hash = "0" * 32
-    reads = frozenset({"contact.started"})
-
-    def __init__(self, definition: RuleDefinition) -> None:
-        self.parameters = RuleParameters(
-            rule_id=definition.id,
-            version=definition.version,
-            variants=tuple(
-                Variant(**one.model_dump(include=set(Variant.__struct_fields__))) for one in definition.variants
-            ),
-        )
-        self._from = definition.effective_from.timestamp() * 1000
-        self._guards = [*definition.guards, *(guard for pattern in definition.patterns for guard in pattern.guards)]
-
-    def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - a call holds at once
-        anchors = [contact.first for contact in story.contacts[1:]]
-        found = [
-            Finding(one, "again", None) for one in anchors if one.start >= self._from and not self._objections(one)
-        ]
-        return Findings(found=found)
-
-    def describe(self, finding: Finding) -> Description:
-        return Description(
-            base=2,
-            from_channel="phone",
-            to_channel="phone",
-            team=None,
-            topic=None,
-            costs=(),
-            evidence=(finding.anchor,),
-            checks=(Check("position", "2", "second", passed=True),),
-            guards=tuple(Check(guard.name, "no", guard.says, passed=True) for guard in self._guards),
-            nearest_miss="",
-            words={},
-        )
-
-    def _objections(self, entry: Entry) -> list[str]:
-        return [guard.name for guard in self._guards if _holds(guard, entry)]
-
-
-def _holds(guard: Guard, entry: Entry) -> bool:
-    if guard.name == "agreed":
-        return entry.touchpoint.reason in guard.anchor["reason"].any_of
-    return (entry.touchpoint.active_ms or 10**9) <= (guard.anchor["active_ms"].at_most or 0)
 
 
 def changed(text: str, *changes: tuple[str, str]) -> str:
