@@ -106,5 +106,5 @@ def test_an_unknown_word_is_refused_with_those_that_there_are() -> None:
 
 
 def test_an_unknown_parameter_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ValueError, match="has no parameter 'speed'; it has .*window"):
+    with pytest.raises(ValueError, match=r"has no parameter 'speed'; it has .*window"):
         made(AGAIN, id="repeat_contact", patterns=[], python="RepeatContactRule", parameters={"speed": 1})
