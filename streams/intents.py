@@ -14,7 +14,7 @@ def intents_for(
     """Alert intents of changes, in their order.
 
     An intent may repeat an earlier one, for instance after a restart: the ledger of who delivers decides. Frictions
-    whose anchor is more than `max_age_ms` behind the watermark come too late to help anybody and are left out.
+    which opened more than `max_age_ms` behind the watermark come too late to help anybody and are left out.
     """
     intents: list[AlertIntent] = []
     for change in changes:
@@ -23,7 +23,7 @@ def intents_for(
         intents.extend(
             _opened(fact, version)
             for fact, version in change.upserts
-            if isinstance(fact, Friction) and fact.is_alertable and (oldest is None or fact.anchor_at >= oldest)
+            if isinstance(fact, Friction) and fact.is_alertable and (oldest is None or fact.opened_at >= oldest)
         )
         intents.extend(
             retracted(retraction.id, retraction.tenant, retraction.person_key, version)
