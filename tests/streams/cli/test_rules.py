@@ -170,7 +170,9 @@ def test_test_says_which_checks_made_an_example_fire(tmp_path: Path) -> None:
 
 
 def test_test_says_why_no_rule_can_be_made_of_a_file(tmp_path: Path) -> None:
-    file = rule_file(tmp_path, changed(CALLED_AGAIN, ("sentence_en: A second call.", 'sentence_en: "A {second} call."')))
+    file = rule_file(
+        tmp_path, changed(CALLED_AGAIN, ("sentence_en: A second call.", 'sentence_en: "A {second} call."'))
+    )
     result = journeys("test", file)
     assert result.exit_code == 1
     failed, summary = result.stdout.splitlines()
