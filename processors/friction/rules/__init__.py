@@ -1,9 +1,7 @@
-"""One friction pattern a module.
+"""One friction pattern a file: `<rule_id>.yaml`, with a class of its own in `<rule_id>.py` where that is not enough.
 
-To add a pattern: write `processors/friction/rules/<rule_id>.py` with one frozen struct of parameters (a subclass of
-`RuleParameters`: rule id, version, severity bases, sentences in English and German, windows in milliseconds) and one
-class with `parameters` and `find(story, watermark)`; add it to `processors/friction/catalogue.py`; write
-`tests/processors/friction/rules/test_<rule_id>.py` with a case for every variant, every guard and every boundary.
-The rule looks at the `Story` alone, names its anchor, and lists every moment at which time by itself may change its
-mind. Severity, status, effort postings and silence are judged for it.
+To add a pattern, write the file (see docs/rules.md) with an example for every variant, every guard and every boundary;
+`tests/processors/friction/test_examples_pin_thresholds.py` says which one is missing. A class looks at the `Story` alone,
+names its anchor, and lists every moment at which time by itself may change its mind. Severity, status, effort postings
+and silence are judged for it.
 """
