@@ -266,8 +266,8 @@ def never_lets_go_of_lateness(patch: pytest.MonkeyPatch) -> None:
 def forgets_the_links_that_a_refused_row_hid(patch: pytest.MonkeyPatch) -> None:
     take = Coordinator._take_links
 
-    def forgetting(self: Coordinator, links: Iterable[IdentityLink]) -> None:
-        take(self, links)
+    def forgetting(self: Coordinator, *all_: Any) -> None:
+        take(self, *all_)
         self._told_again.clear()
 
     patch.setattr(Coordinator, "_take_links", forgetting)

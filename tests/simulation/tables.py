@@ -48,8 +48,11 @@ class Tables(MemoryStore):
         #: Identifiers of those who asked to be forgotten.
         self.erased: set[str] = set()
 
-    def write(self, block: PreparedBlock, rows: Sequence[Row], *, is_whole: bool) -> None:
-        """Have rows of a block; one that is known by its token is not written again."""
+    def write(self, block: PreparedBlock, rows: Sequence[Row], *, is_whole: bool, is_owner: bool) -> None:
+        """Have rows of a block; one that is known by its token is not written again.
+
+        Somebody who is not the owner any more may write other contents under a version: they do not last.
+        """
         known = self._tokens.get(block.token)
         if known is not None:
             if self._knows_tokens:
@@ -57,10 +60,10 @@ class Tables(MemoryStore):
         elif is_whole:
             self._tokens[block.token] = list(rows)
         self.inserts += 1
-        self._check(block.table, rows)
+        self._check(block.table, rows, is_owner=is_owner)
         self.written[block.table] += rows
 
-    def _check(self, table: str, rows: Sequence[Row]) -> None:
+    def _check(self, table: str, rows: Sequence[Row], *, is_owner: bool) -> None:
         if table == "touchpoints":
             self.keys.update(TouchpointKey(row["tenant"], row["source"], row["id"]) for row in rows)
         elif table == "checkpoints":
@@ -74,7 +77,7 @@ class Tables(MemoryStore):
                 if follows(link_of(row)):
                     self.linked.setdefault((row["identifier"], row["other_identifier"]), self.inserts)
         id_column = _IDS.get(table)
-        if id_column is None:
+        if id_column is None or not is_owner:
             return
         for row in rows:
             id_, version = row[id_column], row["version"]
@@ -92,10 +95,11 @@ class Tables(MemoryStore):
 class WorkerStore:
     """Implements `streams.store.StorePort` for one process."""
 
-    def __init__(self, scheduler: Scheduler, process: Process, tables: Tables) -> None:
+    def __init__(self, scheduler: Scheduler, process: Process, tables: Tables, owns: Callable[[], bool]) -> None:
         self._scheduler = scheduler
         self._process = process
         self._tables = tables
+        self._owns = owns
 
     async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
         if block.rows == 0:
@@ -112,7 +116,7 @@ class WorkerStore:
         whole = len(rows)
 
         def write(some: Sequence[Row]) -> None:
-            self._tables.write(block, some, is_whole=len(some) == whole)
+            self._tables.write(block, some, is_whole=len(some) == whole, is_owner=self._owns())
 
         await self._process.call(f"insert {block.table}", rows, write)
         return refused
