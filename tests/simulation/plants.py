@@ -286,6 +286,13 @@ def changes_rows_when_they_are_written_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(coordinator, "session_block", stamped)
 
 
+def writes_without_asking_whether_it_is_a_member(patch: pytest.MonkeyPatch) -> None:
+    async def at_once(self: Coordinator) -> None:
+        self._has_written = True
+
+    patch.setattr(Coordinator, "_as_member", at_once)
+
+
 #: Each with how many schedules, from seed 0 on, are enough to find it.
 PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
     acknowledges_before_anything_is_written: 30,
@@ -308,6 +315,7 @@ PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
     leaves_out_the_last_record_of_a_chunk: 30,
     counts_no_duplicates: 30,
     changes_rows_when_they_are_written_again: 30,
+    writes_without_asking_whether_it_is_a_member: 30,
     forgets_deadlines: 120,
     makes_tokens_of_offsets_alone: 120,
     takes_links_for_known_that_come_again: 120,

@@ -18,6 +18,8 @@ from tests.support.memory_store import MemoryStore, Row, link_of, rows_of
 
 _T = TypeVar("_T")
 _IDS = {table.name: id_column for table, id_column in FACTS.values()}
+#: What is right whenever it comes.
+_AT_ANY_TIME = {"erased_identifiers", "erasure_receipts"}
 #: How likely a deletion ends after each table while things go wrong.
 _CUT = 0.15
 
@@ -95,15 +97,25 @@ class Tables(MemoryStore):
 class WorkerStore:
     """Implements `streams.store.StorePort` for one process."""
 
-    def __init__(self, scheduler: Scheduler, process: Process, tables: Tables, owns: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        process: Process,
+        tables: Tables,
+        owns: Callable[[], bool],
+        is_member: Callable[[], bool],
+    ) -> None:
         self._scheduler = scheduler
         self._process = process
         self._tables = tables
         self._owns = owns
+        self._is_member = is_member
 
     async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
         if block.rows == 0:
             return ()
+        if block.table not in _AT_ANY_TIME and not self._is_member():
+            self._scheduler.fail("writes although the group may have gone on", f"{self._process.name}, {block.table}")
         rows = rows_of(block)
         refused: tuple[RefusedRow, ...] = ()
         if block.table == "touchpoints":

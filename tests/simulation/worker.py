@@ -154,7 +154,9 @@ class Worker:
         flush = FlushSettings(max_rows=draw.choice((1, 3, 6, 1_000)), max_age_s=draw.choice((0.2, 1.0, 4.0)))
         settings = story.settings.model_copy(update={"flush": flush})
         self.agent = JourneysAgent(
-            settings, WorkerStore(scheduler, self.process, world.tables, self._owns), WorkerProducer(self.process, log)
+            settings,
+            WorkerStore(scheduler, self.process, world.tables, self._owns, self.consumer.is_member),
+            WorkerProducer(self.process, log),
         )
         self.agent.begin(LIVES, story.partitions, story.keyring)
         self._take = self.agent.coordinator.take
