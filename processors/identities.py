@@ -94,28 +94,39 @@ class Resolution:
 def links_of(applied: AppliedTouchpoint) -> list[IdentityLink]:
     """What a touchpoint says about its identities, each link in one direction.
 
-    Its strongest identity with each other, and each with itself under the key before, while that is accepted.
+    Its strongest identity with each other, and each with itself under the key before, while that is accepted. That
+    says nothing of the others in the touchpoint, so it does not name it: it stays when somebody else in it is erased.
     """
     touchpoint = applied.touchpoint
     strongest, *others = touchpoint.identities
-    kind = _KINDS.get(touchpoint.kind, LinkKind.SEEN)
-    pairs = [(strongest, other, kind) for other in others]
-    pairs += [
-        (now, before, LinkKind.ROTATED) for now, before in zip(touchpoint.identities, applied.rotated, strict=False)
-    ]
-    return [
+    seen = [
         IdentityLink(
             tenant=touchpoint.tenant,
-            identity=identity,
+            identity=strongest,
             other=other,
-            kind=kind,
+            kind=_KINDS.get(touchpoint.kind, LinkKind.SEEN),
             event_time=applied.event_time,
             source=touchpoint.source,
             id=touchpoint.id,
             ingestion_time=applied.ingestion_time,
         )
-        for identity, other, kind in pairs
+        for other in others
     ]
+    rotated = [
+        IdentityLink(
+            tenant=touchpoint.tenant,
+            identity=now,
+            other=before,
+            kind=LinkKind.ROTATED,
+            event_time=applied.event_time,
+            source="",
+            id="",
+            # Of all that say the same the first in time stays.
+            ingestion_time=applied.event_time,
+        )
+        for now, before in zip(touchpoint.identities, applied.rotated, strict=False)
+    ]
+    return seen + rotated
 
 
 def both(link: IdentityLink) -> tuple[IdentityLink, IdentityLink]:

@@ -12,7 +12,7 @@ from processors.fold import Fold, Revision
 from processors.friction.assessment import Assessment, assess, stale_after
 from processors.friction.finding import FrictionRule
 from processors.friction.story import Story
-from processors.identifiers import content_hash, pack_version
+from processors.identifiers import content_hash, pack_version, unpack_version
 from processors.journeys import Strand
 from processors.membership import Membership
 from processors.settings import CoreSettings
@@ -111,6 +111,11 @@ class PersonState:
     def identifiers(self) -> tuple[str, ...]:
         """The identifiers that make up the person, sorted."""
         return (self.person_key,) if self.membership is None else tuple(sorted(self.membership.members))
+
+    def rise_above(self, version: int) -> None:
+        """Count as another set of identifiers, later than that of a version."""
+        if self.membership is not None:
+            self.membership = self.membership._replace(epoch=unpack_version(version)[0] + 1)
 
     def is_home_of(self, applied: AppliedTouchpoint) -> bool:
         """Whether a touchpoint belongs to this person."""

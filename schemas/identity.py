@@ -26,7 +26,8 @@ class IdentityLink(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One statement of one touchpoint about two identities, `namespace:hash` each.
 
     The journal keeps every statement that can matter, once for either end: `identity` is the end under which it is
-    stored. `event_time` and `ingestion_time` are UTC milliseconds; `source` and `id` name the touchpoint.
+    stored. `event_time` and `ingestion_time` are UTC milliseconds; `source` and `id` name the touchpoint. What was
+    rotated names none, with its event time for both times: who else was in that touchpoint may ask to be forgotten.
     """
 
     tenant: str

@@ -23,8 +23,9 @@ class Delivery(NamedTuple):
 
     `acknowledge` says that everything up to the last of the records is durable. It must be called in offset order; it
     does nothing once the partitions were handed out anew. `committed` is the offset from which the group would read
-    on, if there is one. `rewind` has the partition read again from an offset, these records included. Of one that
-    `is_urgent` the acknowledgement is waited for: nothing more will come before it.
+    on, if there is one. `rewind` has the partition read again from an offset, these records included. `is_member` tells
+    whether the group is known to count on this worker: as long as it does nobody else has been given the partition. Of
+    one that `is_urgent` the acknowledgement is waited for: nothing more will come before it.
     """
 
     topic: str
@@ -33,6 +34,7 @@ class Delivery(NamedTuple):
     committed: int | None
     acknowledge: Callable[[], None]
     rewind: Callable[[int], None]
+    is_member: Callable[[], bool]
     is_urgent: bool = False
 
     @property
@@ -131,5 +133,6 @@ def _delivery(consumer: ChunkConsumer, chunk: Chunk, done: Callable[[], None], *
         consumer.committed_offset(place),
         acknowledge,
         lambda offset: consumer.rewind(place, offset),
+        consumer.is_member,
         is_urgent,
     )

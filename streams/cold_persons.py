@@ -30,7 +30,8 @@ async def load_persons(store: StorePort, standings: Iterable[Standing], horizon_
     known += [standing.identifier for standing in linked if standing.identifier not in known]
     published: PublishedVersions = await store.read(lambda reader: reader.load_published(known)) if known else {}
     keys = [standing.identifier for standing in linked]
-    epochs = await store.read(lambda reader: reader.load_person_epochs(keys)) if keys else {}
+    highest = await store.read(lambda reader: reader.load_highest_versions(keys)) if keys else {}
+    epochs = {key: unpack_version(version)[0] for key, version in highest.items()}
     recorded = await store.read(lambda reader: reader.load_members(keys)) if keys else {}
 
     persons: dict[str, Cold] = {}
@@ -55,7 +56,7 @@ async def load_persons(store: StorePort, standings: Iterable[Standing], horizon_
             membership = await _knowing_all_placeholders(store, membership, found)
         membership = membership._replace(epoch=_epoch(standing, facts, epochs, recorded))
         mine = [one for one in found if membership.holds(one.touchpoint)]
-        persons[key] = Cold(standing.tenant, judged(mine, horizon_ms), facts, membership)
+        persons[key] = Cold(standing.tenant, judged(mine, horizon_ms), facts, membership, floor=highest.get(key, 0))
     return persons
 
 

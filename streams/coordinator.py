@@ -8,6 +8,7 @@ No step needs a rollback: whatever a crash leaves behind, the replay writes what
 Kafka.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import methodcaller
 from typing import Final, NamedTuple, Protocol
@@ -22,11 +23,11 @@ from processors.person import StepResult
 from processors.watermarks import Watermark
 from schemas.alerts import AlertIntent
 from schemas.erasure import ErasedIdentifier
-from schemas.identity import IdentityLink, Wake, identifier_of
+from schemas.identity import IdentityLink, LinkKind, Wake, identifier_of
 from schemas.log import DeadLetter, Position
 from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
 from schemas.ticks import Tick
-from schemas.touchpoint import AppliedTouchpoint
+from schemas.touchpoint import AppliedTouchpoint, TouchpointKey
 from sinks.clickhouse.records import Checkpoint
 from sinks.clickhouse.rows import (
     PreparedBlock,
@@ -50,6 +51,8 @@ from streams.store import StorePort, refuse_nothing
 _log = structlog.get_logger()
 #: Persons woken in one flush, by partition: after a long pause deadlines of very many have passed at once.
 _MOST_DUE: Final = 5_000
+#: Seconds between two questions whether the group still counts on this worker.
+_ASK_AGAIN_S: Final = 0.1
 #: From a placeholder to another, to an identifier, to its person: more means that the rows are changing meanwhile.
 _MOST_HOPS: Final = 5
 
@@ -102,6 +105,18 @@ class Batch(NamedTuple):
     wakes: Sequence[Wake] = ()
 
 
+class Unfinished(NamedTuple):
+    """What a flush may have written that did not come to its end.
+
+    `rewritten` are identifiers of which something is said in rows that have versions, with their tenants; `named` those
+    that rows name in whatever way; `requests` those to forget people.
+    """
+
+    rewritten: Mapping[str, str]
+    named: frozenset[str]
+    requests: Sequence[TouchpointKey]
+
+
 class LogName(NamedTuple):
     """The log that is read: consumer group, topic, and which life of the topic."""
 
@@ -151,6 +166,7 @@ class Coordinator:
         *,
         alert_max_age_ms: int,
         wall_clock_ms: Callable[[], int],
+        is_member: Callable[[], bool],
     ) -> None:
         self._owner = owner
         self._identities = identities
@@ -159,19 +175,24 @@ class Coordinator:
         self._log = log
         self._alert_max_age_ms = alert_max_age_ms
         self._wall_clock_ms = wall_clock_ms
+        self._is_member = is_member
         self._watermarks: dict[int, Watermark] = {}
         self._ticked_to: dict[int, int] = {}
         self._batches: list[Batch] = []
         self._touchpoints: list[Admitted] = []
         self._dead_letters: list[DeadLetter] = []
         self._forwards: list[Forward] = []
-        self._links: dict[IdentityLink, None] = {}
+        #: With the touchpoint that told it.
+        self._links: dict[IdentityLink, TouchpointKey] = {}
         #: Links that others had told already, some of whom may turn out to be no rows.
-        self._told_again: list[IdentityLink] = []
+        self._told_again: list[tuple[IdentityLink, TouchpointKey]] = []
         self._woken: dict[int, dict[Wake, None]] = {}
         self._erasures = Erasures(store, identities, wall_clock_ms)
         #: Identifiers that the rows of this flush name.
         self._named: set[str] = set()
+        #: Of the flush in hand: whether it may have written anything, and of whom it says something, with tenants.
+        self._has_written = False
+        self._rewritten: dict[str, str] = {}
         self.counts = Counts()
 
     @property
@@ -218,13 +239,28 @@ class Coordinator:
             self._watermarks[partition] = Watermark.restore(state.encode()) if state else Watermark()
         return dict(self._ticked_to)
 
-    def revoke(self) -> None:
-        """Own nothing; what was not acknowledged is read again by whoever comes next."""
+    def revoke(self) -> Unfinished | None:
+        """Own nothing; what was not acknowledged is read again by whoever comes next.
+
+        Returns what there is to make up for: what the flush in hand wrote may come after what the next owner writes.
+        """
+        unfinished = None
+        if self._has_written:
+            unfinished = Unfinished(self._rewritten.copy(), frozenset(self._named), self._erasures.requests)
         self._owner.drop_all()
         self._identities.clear()
         self._watermarks.clear()
         self._ticked_to.clear()
         self._clear()
+        return unfinished
+
+    async def make_up_for(self, unfinished: Unfinished) -> None:
+        """Have the owners of all whom an unfinished flush may have spoilt read them again."""
+        wakes = [Wake(tenant, identifier, is_first=False) for identifier, tenant in unfinished.rewritten.items()]
+        await self._outbox.send(News((), (), (), wakes))
+        erased = await self._erasures.noted(unfinished.requests) + await self._erasures.learn(unfinished.named)
+        wakes = [Wake(one.tenant, one.identifier, is_first=False) for one in erased]
+        await self._outbox.send(News((), (), (), wakes))
 
     def _clear(self) -> None:
         self._batches.clear()
@@ -236,6 +272,8 @@ class Coordinator:
         self._woken.clear()
         self._erasures.clear()
         self._named.clear()
+        self._has_written = False
+        self._rewritten.clear()
 
     async def take(self, batch: Batch) -> None:
         """Union a batch into its persons; nothing is acknowledged before the next flush.
@@ -282,10 +320,12 @@ class Coordinator:
         applied = self._erasures.left_of(admitted.applied)
         if applied is None:
             self.counts.refused += 1
+            # Before the request came it may have told, of identities of others, which hashes they had.
+            self._take_links(admitted.applied, LinkKind.ROTATED)
             return
         admitted = admitted._replace(applied=applied)
         self._named.update(map(identifier_of, applied.touchpoint.identities))
-        self._take_links(links_of(applied))
+        self._take_links(applied, *LinkKind)
         if applied.touchpoint.kind in CONTROL_KINDS:
             self.counts.control += 1
             self._touchpoints.append(admitted)
@@ -307,13 +347,19 @@ class Coordinator:
         elif self._apply(partition, here, applied):
             self._touchpoints.append(admitted)
 
-    def _take_links(self, links: Iterable[IdentityLink]) -> None:
-        for link in links:
-            if self._identities.is_news(link):
-                self._identities.note(link)
-                self._links[link] = None
-            else:
-                self._told_again.append(link)
+    def _take_links(self, applied: AppliedTouchpoint, *kinds: LinkKind) -> None:
+        for link in links_of(applied):
+            ends = {identifier_of(link.identity), identifier_of(link.other)}
+            if link.kind in kinds and not any(end in self._erasures for end in ends):
+                self._named |= ends
+                self._take_link(link, applied.key)
+
+    def _take_link(self, link: IdentityLink, key: TouchpointKey) -> None:
+        if self._identities.is_news(link) and link not in self._links:
+            self._identities.note(link)
+            self._links[link] = key
+        else:
+            self._told_again.append((link, key))
 
     def _take_forwarded(self, partition: int, forward: Forward) -> None:
         """A touchpoint that is not this person's is somebody's who is woken after it became durable, and reads it.
@@ -371,15 +417,20 @@ class Coordinator:
         wakes += await self._identities.around({one.identifier: one.tenant for one in erased})
         changes = self._owner.freeze(watermarks)
         facts = _Facts(changes)
+        self._named |= facts.identifiers
+        self._rewritten |= {change.person_key: change.tenant for change in changes}
         await self._insert(facts.frictions(prefix))
         intents = intents_for(changes, watermarks, self._alert_max_age_ms)
         intents += await self._erasures.withdraw_alerts(erased)
+        await self._as_member()
         await self._outbox.send(News(intents, self._dead_letters, self._forwards, sorted(set(wakes))))
         for block in (facts.sessions(prefix), facts.journeys(prefix), facts.postings(prefix), facts.persons(prefix)):
             await self._insert(block)
-        await self._erase(erased, facts.identifiers, prefix)
+        await self._erase(erased, prefix)
         await self._insert(checkpoint_block(self._checkpoints(watermarks), token_prefix=prefix))
 
+        # All of it was written by a member then: whoever comes next reads it.
+        await self._as_member()
         for batch in self._batches:
             batch.acknowledge()
         self._owner.published(changes)
@@ -414,11 +465,12 @@ class Coordinator:
         self._identities.forget(keys)
         return erased
 
-    async def _erase(self, erased: Sequence[ErasedIdentifier], written: Iterable[str], prefix: str) -> None:
+    async def _erase(self, erased: Sequence[ErasedIdentifier], prefix: str) -> None:
         """Delete everything of erased identifiers; wake the owners of those whom this flush named all the same."""
         if erased:
+            await self._as_member()
             await self._erasures.erase(erased, prefix)
-        late = await self._erasures.learn(self._named.union(written))
+        late = await self._erasures.learn(self._named)
         if late:
             wakes = [Wake(one.tenant, one.identifier, is_first=False) for one in late]
             await self._outbox.send(News((), (), (), wakes))
@@ -430,6 +482,7 @@ class Coordinator:
         """
         await self._insert(link_block([end for link in self._links for end in both(link)], token_prefix=prefix))
         wakes = await self._identities.affected_by(list(self._links))
+        await self._as_member()
         wakes += await self._erasures.obey(prefix)
         for partition, all_woken in self._woken.items():
             woken = [wake for wake in all_woken if wake.identifier not in self._erasures]
@@ -437,6 +490,7 @@ class Coordinator:
             rows = [standing.row for standing in standings if standing.row is not None and standing.is_news]
             for row in rows:
                 self._named |= {row.identifier, row.person_key, *map(identifier_of, row.refused)}
+                self._rewritten[row.identifier] = row.tenant
             await self._insert(identifier_block(rows, token_prefix=prefix))
             keys = [standing.identifier for standing in standings]
             self._owner.forget(keys)
@@ -446,13 +500,24 @@ class Coordinator:
             wakes += [*successors, *await self._identities.parted_by(placeholders)]
         return wakes
 
+    async def _as_member(self) -> None:
+        """Return when the group counts on this worker, by what it last heard: before every write, and after the last.
+
+        Somebody who is no member any more waits here until the partitions are taken away.
+        """
+        while not self._is_member():  # noqa: ASYNC110 - nobody tells when it is
+            await asyncio.sleep(_ASK_AGAIN_S)
+        self._has_written = True
+
     async def _insert(self, block: PreparedBlock) -> None:
+        await self._as_member()
         refuse_nothing(block.table, await self._store.insert(block))
 
     async def _insert_touchpoints(self, prefix: str) -> list[Admitted]:
         """Write the touchpoints; returns those that can never be written."""
         ordered = sorted(self._touchpoints, key=lambda admitted: _story_order(admitted.applied))
         block = touchpoint_block([admitted.applied for admitted in ordered], token_prefix=prefix)
+        await self._as_member()
         refused = await self._store.insert(block)
         self._dead_letters += [_not_writable(ordered[row.index], row.reason) for row in refused]
         self.counts.dead += len(refused)
@@ -461,11 +526,13 @@ class Coordinator:
             self.counts.applied -= len(gone)
             keys = {admitted.applied.key for admitted in gone}
             self._forwards = [forward for forward in self._forwards if forward.admitted.applied.key not in keys]
-            for link in [link for link in self._links if (link.tenant, link.source, link.id) in keys]:
+            for link in [link for link, key in self._links.items() if key in keys]:
                 self._identities.take_back(link)
                 del self._links[link]
             told_again, self._told_again = self._told_again, []
-            self._take_links(link for link in told_again if (link.tenant, link.source, link.id) not in keys)
+            for link, key in told_again:
+                if key not in keys:
+                    self._take_link(link, key)
         return gone
 
     async def _take_back(self, refused: Iterable[Admitted]) -> None:

@@ -38,6 +38,11 @@ class Erasures:
     def __contains__(self, identifier: str) -> bool:
         return identifier in self._erased
 
+    @property
+    def requests(self) -> list[TouchpointKey]:
+        """Requests of this flush."""
+        return list(self._requests)
+
     def clear(self) -> None:
         """Forget what was asked for; it is read again by whoever comes next."""
         for identifier in self._renamed:
@@ -111,11 +116,14 @@ class Erasures:
             # Somebody may have asked again, later: that request counts.
             await self.learn(erased, anew=True)
         # Of a request that was interrupted all others were noted then; its identity may have become a placeholder.
-        keys = list(self._requests)
-        noted = await self._store.read(lambda reader: reader.load_erased_by(keys)) if keys else []
+        noted = await self.noted(self.requests)
         if self._requests or erased:
             _log.info("erasing", requests=len(self._requests), identifiers=len(erased))
         return sorted({Wake(one.tenant, one.identifier) for one in (*erased.values(), *noted)})
+
+    async def noted(self, requests: Collection[TouchpointKey]) -> list[ErasedIdentifier]:
+        """Those who were noted as erased by some requests."""
+        return await self._store.read(lambda reader: reader.load_erased_by(requests)) if requests else []
 
     async def _erased_by(self, request: AppliedTouchpoint) -> dict[str, ErasedIdentifier]:
         """Everybody whom a request is about.

@@ -17,7 +17,7 @@ from schemas.log import DeadLetter, Position
 from schemas.ticks import Tick, decode_tick
 from streams.agent import Delivery
 from streams.broker import Outgoing, ProducerPort, ReliableProducer
-from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News
+from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News, Unfinished
 from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of
 from streams.identities import Identities
 from streams.intake import dead_letter_record, owner_partition, read_record
@@ -27,12 +27,16 @@ from streams.pulse import Pulse
 from streams.settings import Settings
 from streams.store import Store, StorePort, clickhouse_address
 from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations, partition_count
-from streams.turns import Turns
+from streams.turns import Turns, Work
 
 _log = structlog.get_logger()
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
 _WAKES_PER_RECORD: Final = 2_000
+#: Seconds after which a write that nobody waits for any more has arrived, or never will.
+_SETTLED_S: Final = 2.0
+#: Seconds that a worker which ends takes for what it has to make up for.
+_MAKE_UP_WITHIN_S: Final = 4.0
 #: What becomes of a touchpoint, one of these; see `Counts`.
 _OUTCOMES: Final = ("applied", "control", "dead", "duplicate", "forwarded", "refused", "superseded", "too_late")
 
@@ -67,6 +71,8 @@ class JourneysAgent:
         self._to_assign: frozenset[int] | None = None
         #: Partition to the offset before which the tables hold everything, until the first records show it is enough.
         self._durable: dict[int, int] = {}
+        self._last: Delivery | None = None
+        self._making_up: set[asyncio.Task[None]] = set()
         self._oldest: float | None = None
         self._flushes = self._flushed_rows = 0
         self._flush_s = 0.0
@@ -94,6 +100,7 @@ class JourneysAgent:
             LogName(f"{settings.group_prefix}-{self.name}", KEYED, lives[KEYED]),
             alert_max_age_ms=round(settings.alert_max_age_days * _DAY_MS),
             wall_clock_ms=lambda: time.time_ns() // 1_000_000,
+            is_member=self._is_member,
         )
 
     @property
@@ -126,7 +133,13 @@ class JourneysAgent:
         _log.info("records", **{name: getattr(counts, name) for name in counts.__slots__})
 
     async def close(self) -> None:
-        """Close connections."""
+        """Make up for what was not finished, as far as there is time; close connections."""
+        if self._coordinator is not None:
+            await self._let_go(_MAKE_UP_WITHIN_S)
+        if self._making_up:
+            _, late = await asyncio.wait(self._making_up, timeout=_MAKE_UP_WITHIN_S)
+            for task in late:
+                task.cancel()
         await self._producer.stop()
         await self._store.close()
 
@@ -148,14 +161,36 @@ class JourneysAgent:
         yield Sample("journeys_persons", (), self._coordinator.persons)
         yield Sample("journeys_person_touchpoints", (), self._coordinator.person_touchpoints)
 
+    @property
+    def is_at_peace(self) -> bool:
+        """Whether there is nothing to make up for."""
+        return not self._making_up
+
     async def _end(self, within_s: float) -> None:
-        if not await self._turns.end(within_s, self._flush):
-            self._store.interrupt()
-        self.coordinator.revoke()
+        await self._let_go(within_s, self._flush)
         self._to_assign = self._oldest = None
         self._durable.clear()
 
+    async def _let_go(self, within_s: float, last: Work | None = None) -> None:
+        if not await self._turns.end(within_s, last):
+            self._store.interrupt()
+        unfinished = self.coordinator.revoke()
+        if unfinished is not None:
+            task = asyncio.create_task(self._make_up_for(unfinished))
+            self._making_up.add(task)
+            task.add_done_callback(self._making_up.discard)
+
+    def _is_member(self) -> bool:
+        return self._last is not None and self._last.is_member()
+
+    async def _make_up_for(self, unfinished: Unfinished) -> None:
+        """At once, since this process may not live long, and again when nothing of it can be under way any more."""
+        await self.coordinator.make_up_for(unfinished)
+        await asyncio.sleep(_SETTLED_S)
+        await self.coordinator.make_up_for(unfinished)
+
     async def _take(self, delivery: Delivery) -> None:
+        self._last = delivery
         if self._to_assign is not None:
             self._durable = await self.coordinator.assign(sorted(self._to_assign))
             self._to_assign = None

@@ -34,6 +34,8 @@ _AnchorEpochs = Mapping[FactKind, Mapping[str, int]]
 class Cold(NamedTuple):
     """What the store knows of a person: touchpoints, and versions of published facts by kind and id.
 
+    `floor` is the highest version that any of the person's rows has, but for how often its anchor changed hands.
+
     `membership` is `None` for one identifier that never met another. `merged_into` is set for somebody who is not a
     person of their own any more: then there are no touchpoints, and what is published has to go.
     """
@@ -43,6 +45,7 @@ class Cold(NamedTuple):
     published: Mapping[FactKind, Mapping[str, int]]
     membership: Membership | None = None
     merged_into: str | None = None
+    floor: int = 0
 
 
 class PersonChanges(NamedTuple):
@@ -60,7 +63,7 @@ class PersonChanges(NamedTuple):
 
 
 class _Held:
-    __slots__ = ("anchor_epochs", "merged_into", "partition", "published", "state")
+    __slots__ = ("anchor_epochs", "floor", "merged_into", "partition", "published", "state")
 
     def __init__(self, partition: int, state: PersonState) -> None:
         self.partition = partition
@@ -68,6 +71,7 @@ class _Held:
         self.published: Published = NOTHING_PUBLISHED
         self.anchor_epochs: _AnchorEpochs = {}
         self.merged_into: str | None = None
+        self.floor = 0
 
     def published_anchor(self, kind: FactKind, id_: str) -> int:
         """Anchor epoch under which a fact was published."""
@@ -134,6 +138,7 @@ class Owner:
                 for kind, ids in cold.published.items()
             }
         held.merged_into = cold.merged_into
+        held.floor = cold.floor
 
     def is_home_of(self, person_key: str, applied: AppliedTouchpoint) -> bool:
         """Whether a touchpoint belongs to a person who is in memory."""
@@ -204,6 +209,10 @@ class Owner:
             return _farewell(key, held)
         watermark = watermarks.get(held.partition)
         judgement = judge(held.state, self._rules, watermark if watermark is not None else 0, self._settings)
+        if judgement.version < held.floor:
+            # Somebody wrote of another set of touchpoints or at a later time, whose rows must not outlast these.
+            held.state.rise_above(held.floor)
+            judgement = judge(held.state, self._rules, watermark if watermark is not None else 0, self._settings)
         upserts, retractions = diff(held.published, judgement)
         return PersonChanges(
             held.partition,

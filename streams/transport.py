@@ -6,15 +6,16 @@ acknowledged is a contiguous prefix of the partition and gaps need no bookkeepin
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import IllegalGenerationError
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.group import JoinGroupRequest
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from faust.types.tuples import Message
@@ -22,6 +23,8 @@ from kafka.errors import KafkaError
 
 _log = structlog.get_logger()
 Record = ConsumerRecord
+#: A clock that goes on while the machine is suspended, where there is one.
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class InstanceTaken(RuntimeError):
@@ -58,12 +61,19 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread with the connections to the group and the brokers."""
 
     consumer: "ChunkConsumer"
+    #: When the group may go on without us, unless it answers once more before.
+    _member_until = 0.0
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the group still waits for us, should we have stood still since it answered the last time."""
+        return time.clock_gettime(_CLOCK) < self._member_until
 
     async def on_start(self) -> None:
-        """Have the group's coordinator refuse to commit for a group that we are not in."""
+        """Have the coordinator refuse to commit for a group that we are not in, and note until when we are in it."""
         await super().on_start()
         coordinator = self.coordinator
-        commit = coordinator._do_commit_offsets
+        commit, send = coordinator._do_commit_offsets, coordinator._send_req
 
         async def commit_as_member(assignment: Any, offsets: Mapping[TopicPartition, Any]) -> None:
             # A group without members takes offsets from anybody, also older ones than those of the last member.
@@ -71,7 +81,16 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
                 raise IllegalGenerationError(coordinator.group_id)
             await commit(assignment, offsets)
 
+        async def send_and_note(request: Any) -> Any:
+            # The broker counts from a moment after this one; and not from this at all once it gathers the group anew.
+            sent_at = time.clock_gettime(_CLOCK)
+            answer = await send(request)
+            if isinstance(request, HeartbeatRequest | SyncGroupRequest) and not answer.error_code:
+                self._member_until = sent_at + self.app.conf.broker_session_timeout
+            return answer
+
         coordinator._do_commit_offsets = commit_as_member
+        coordinator._send_req = send_and_note
 
     @property
     def coordinator(self) -> GroupCoordinator:
@@ -139,6 +158,10 @@ class ChunkConsumer(driver.Consumer):
         await self._thread.look_after_group()
         if self.failure is not None:
             raise self.failure
+
+    def is_member(self) -> bool:
+        """Whether nobody else can have been given our partitions yet."""
+        return self._thread.is_member
 
     def acknowledge(self, chunk: Chunk) -> None:
         """Note that everything up to the end of the chunk is durable; to be called in offset order.

@@ -12,10 +12,10 @@ from deploy.local.starting import (
     EXIT_MISSING_PACKAGE,
     EXIT_PORT_TAKEN,
     StartError,
+    broker_port,
     listen,
     loopback_host,
     missing_package,
-    port_number,
     shown_address,
 )
 
@@ -39,14 +39,6 @@ _FOREIGN_ENVIRONMENT = (
 )
 
 
-def _broker_port(text: str) -> int:
-    port = port_number(text)
-    if port == 0:
-        message = "0 is not possible here: clients are told this port"
-        raise argparse.ArgumentTypeError(message)
-    return port
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.local.broker",
@@ -57,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", type=loopback_host, default="127.0.0.1", help="loopback address to listen on (default: %(default)s)"
     )
-    parser.add_argument("--port", type=_broker_port, default=9092, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=broker_port, default=9092, help="port to listen on (default: %(default)s)")
     parser.add_argument(
         "--cluster-id",
         # The log starts empty every time: offsets kept from the last run must not be taken for offsets of this one.

@@ -61,6 +61,20 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+def broker_port(text: str) -> int:
+    """Check a ``--port`` value of a broker, which cannot be told to take any free port.
+
+    Raises:
+        argparse.ArgumentTypeError: the value is no port, or 0.
+
+    """
+    port = port_number(text)
+    if port == 0:
+        message = "0 is not possible here: clients are told this port"
+        raise argparse.ArgumentTypeError(message)
+    return port
+
+
 def listen(host: str, port: int, *, option: str) -> socket.socket:
     """Return a listening TCP socket; port 0 takes any free port.
 

@@ -37,7 +37,7 @@ _PLACEHOLDERS_PER_QUERY: Final = 1_000
 _NAMES_PER_QUERY: Final = 1_000
 
 #: Bits of a row's version that count how often its person's identifiers became others.
-_PERSON_EPOCH: Final = "bitAnd(bitShiftRight(version, 42), 4095)"
+_PERSON_VERSION: Final = "bitAnd(version, bitShiftLeft(toUInt64(1), 54) - 1)"
 
 #: The statements that can matter, of the first companions of each identifier. One thread walks the rows in their order
 #: and never holds more of a crowd of companions than the first few: an identifier that everybody shares costs little.
@@ -166,8 +166,10 @@ class Reader:
                 found[row.identifier] = row
         return found
 
-    def load_person_epochs(self, person_keys: Iterable[str]) -> dict[str, int]:
-        """The highest epoch in which anything was written about persons, withdrawn and superseded rows included.
+    def load_highest_versions(self, person_keys: Iterable[str]) -> dict[str, int]:
+        """The highest version under which anything was written about persons, withdrawn and superseded rows included.
+
+        Without the epoch of the anchor, which says nothing of the person.
 
         Nothing for a person without rows.
         """
@@ -175,13 +177,13 @@ class Reader:
         keys_asked = tuple(dict.fromkeys(person_keys))
         for table, _ in FACTS.values():
             sql = (
-                f"SELECT person_key, max({_PERSON_EPOCH}) FROM {table.name}"  # noqa: S608  # our own names
+                f"SELECT person_key, max({_PERSON_VERSION}) FROM {table.name}"  # noqa: S608  # our own names
                 " WHERE person_key IN %(keys)s GROUP BY person_key"
             )
             for keys in _parts(keys_asked):
                 columns = self._columns(sql, {"keys": keys}, f"reading {table.name}")
-                for person_key, epoch in zip(*columns, strict=True):
-                    found[person_key] = max(epoch, found.get(person_key, 0))
+                for person_key, version in zip(*columns, strict=True):
+                    found[person_key] = max(version, found.get(person_key, 0))
         return found
 
     def load_members(self, person_keys: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -270,7 +270,7 @@ def _print_person(found: "PersonFacts") -> None:
         print_table(
             ["when", "kind", "identity", "other", "touchpoint"],
             [
-                [said.at, said.kind.value, short(said.identity), short(said.other), f"{said.source}/{said.id}"]
+                [said.at, said.kind.value, short(said.identity), short(said.other), said.touchpoint]
                 for said in found.links
             ],
         )
@@ -283,7 +283,7 @@ def _print_person(found: "PersonFacts") -> None:
                     refusal.reason.value,
                     short(refusal.identity),
                     short(refusal.other),
-                    [f"{said.at} {said.kind.value} {said.source}/{said.id}" for said in refusal.statements],
+                    [f"{said.at} {said.kind.value} {said.touchpoint}".rstrip() for said in refusal.statements],
                     WHY[refusal.reason],
                 ]
                 for refusal in found.refused

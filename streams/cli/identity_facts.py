@@ -88,6 +88,11 @@ class Statement(msgspec.Struct, frozen=True):
     identity: str
     other: str
 
+    @property
+    def touchpoint(self) -> str:
+        """Who says so: source/id, or nothing where a key of the hash was rotated."""
+        return f"{self.source}/{self.id}" if self.source else ""
+
 
 class Refusal(msgspec.Struct, frozen=True):
     """Two identities, the first of them the person's, that were not joined, and what was said about the two."""

@@ -179,6 +179,11 @@ class Group:
         if not member.process.is_alive or member.process.is_paused:
             self.leave(member)
 
+    def counts_on(self, member: Member, generation: int) -> bool:
+        """The answer to a heartbeat."""
+        is_stable = self._rebalancing is None or self._rebalancing.done()
+        return is_stable and not self._is_stale and generation == self.generation and member in self.members
+
     def rebalance(self) -> None:
         """Hand out the partitions anew, soon."""
         self._is_stale = True

@@ -1,13 +1,19 @@
 """What must hold when all is done: the tables say what one look at the whole log says, and everybody was told."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from processors.identities import links_of
+from processors.kinds import ERASE_REQUESTED
 from processors.watermarks import Watermark
-from schemas.touchpoint import AppliedTouchpoint
+from schemas.identity import IdentityLink, LinkKind, identifier_of
+from schemas.touchpoint import AppliedTouchpoint, TouchpointKey
 from sinks.alerts.ledger import plan
 from tests.simulation.story import REFUSED_SOURCE
 from tests.support.keyed_log import one_look, without_erased
-from tests.support.memory_store import Row
+from tests.support.memory_store import Row, link_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -21,20 +27,19 @@ def check_end(world: "World") -> None:
         log.check_durable("I1: lost", partition, 0, len(records))
     _time_is_what_ticks_say(world)
     _nothing_of_the_erased(world)
-    if erased and (world.story.is_crowded or len(world.story.keyring.keys) > 1):
-        # Whom a placeholder parted depends on links that are gone; and what a touchpoint of theirs said about the
-        # earlier hashes of others stays when they are erased, and is refused when it comes later.
+    if erased and world.story.is_crowded:
+        # Whom a placeholder parted depends on links that are gone.
         return
     _everybody_was_woken(world)
     told = [
-        left
+        replace(left, rotated=())
         for entries in log.entries
         for entry in entries
         if isinstance(entry, AppliedTouchpoint)
         and entry.touchpoint.source != REFUSED_SOURCE
         and (left := without_erased(entry, erased)) is not None
     ]
-    expected, alertable = one_look(told, log.ticks, world.story.limits)
+    expected, alertable = one_look(told, log.ticks, world.story.limits, _rotated(world))
     actual = tables.facts()
     for kind, facts in expected.facts().items():
         if actual[kind] != facts:
@@ -67,6 +72,34 @@ def _nothing_of_the_erased(world: "World") -> None:
                 for identifier in world.tables.erased:
                     if identifier in text:
                         world.scheduler.fail("left of somebody who asked to be forgotten", f"{table}: {row}")
+    if world.tables.erased and not world.story.is_crowded:
+        for row in world.tables.written["identity_links"]:
+            if row["source"] and TouchpointKey(row["tenant"], row["source"], row["id"]) not in world.tables.keys:
+                world.scheduler.fail("a link names a touchpoint that is gone", str(row))
+
+
+def _rotated(world: "World") -> list[IdentityLink]:
+    """What the tables know of earlier hashes: all that was told, also by those who asked to be forgotten."""
+    known = [link_of(row) for row in world.tables.written["identity_links"] if row["kind"] is LinkKind.ROTATED]
+    entries = [one for entries in world.log.entries for one in entries if isinstance(one, AppliedTouchpoint)]
+    taken = [
+        one for one in entries if one.touchpoint.kind != ERASE_REQUESTED and one.touchpoint.source != REFUSED_SOURCE
+    ]
+    owed = {pair for pair in _rotations(taken) if world.tables.erased.isdisjoint(map(identifier_of, pair))}
+    pairs = _pairs(known)
+    if not owed <= pairs:
+        world.scheduler.fail("an earlier hash is not known", str(owed - pairs))
+    if not pairs <= _rotations(entries):
+        world.scheduler.fail("an earlier hash that nobody told", str(pairs - _rotations(entries)))
+    return known
+
+
+def _rotations(touchpoints: Iterable[AppliedTouchpoint]) -> set[frozenset[str]]:
+    return _pairs(link for one in touchpoints for link in links_of(one) if link.kind is LinkKind.ROTATED)
+
+
+def _pairs(links: Iterable[IdentityLink]) -> set[frozenset[str]]:
+    return {frozenset((link.identity, link.other)) for link in links}
 
 
 def _everybody_was_woken(world: "World") -> None:

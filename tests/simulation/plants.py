@@ -266,8 +266,8 @@ def never_lets_go_of_lateness(patch: pytest.MonkeyPatch) -> None:
 def forgets_the_links_that_a_refused_row_hid(patch: pytest.MonkeyPatch) -> None:
     take = Coordinator._take_links
 
-    def forgetting(self: Coordinator, links: Iterable[IdentityLink]) -> None:
-        take(self, links)
+    def forgetting(self: Coordinator, *all_: Any) -> None:
+        take(self, *all_)
         self._told_again.clear()
 
     patch.setattr(Coordinator, "_take_links", forgetting)
@@ -284,6 +284,13 @@ def changes_rows_when_they_are_written_again(patch: pytest.MonkeyPatch) -> None:
         return session_block(changed, *more, token_prefix=token_prefix)
 
     patch.setattr(coordinator, "session_block", stamped)
+
+
+def writes_without_asking_whether_it_is_a_member(patch: pytest.MonkeyPatch) -> None:
+    async def at_once(self: Coordinator) -> None:
+        self._has_written = True
+
+    patch.setattr(Coordinator, "_as_member", at_once)
 
 
 #: Each with how many schedules, from seed 0 on, are enough to find it.
@@ -308,6 +315,7 @@ PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
     leaves_out_the_last_record_of_a_chunk: 30,
     counts_no_duplicates: 30,
     changes_rows_when_they_are_written_again: 30,
+    writes_without_asking_whether_it_is_a_member: 30,
     forgets_deadlines: 120,
     makes_tokens_of_offsets_alone: 120,
     takes_links_for_known_that_come_again: 120,

@@ -37,6 +37,8 @@ _KINDS = (
 ).split()
 _BY_COMPANY = {"message.sent", "contact.redirected", "case.resolved", "data.requested"}
 _STEPS = (0, MINUTE, 30 * MINUTE, HOUR, 24 * HOUR, 48 * HOUR, 72 * HOUR, 7 * DAY, 14 * DAY)
+#: Some longer than the group waits.
+_PAUSES_S = (0.2, 1.5, 5.0, 20.0)
 _OBJECTS = ((), (), ("case:1",), ("order:1",), ("order:2:line",))
 _SETTINGS = Settings(alert_max_age_days=100_000.0)
 _KEYS = (Key(b"the key of the first years, for tests"), Key(b"the key after the rotation, for tests", MONDAY + 9 * DAY))
@@ -74,8 +76,8 @@ class Story(NamedTuple):
     is_crowded: bool
 
 
-def tell(seed: int, *, zombies: bool = False) -> Story:
-    """The story of a seed; `zombies` are workers that stand still for longer than the group waits for them."""
+def tell(seed: int) -> Story:
+    """The story of a seed."""
     draw = random.Random(seed)
     partitions = draw.choice([1, 2, 2, 3])
     is_crowded = draw.random() < 0.3
@@ -93,10 +95,9 @@ def tell(seed: int, *, zombies: bool = False) -> Story:
     records = _Writer(draw, keyring, partitions, is_rotated=is_rotated).write(has_erasures=has_erasures)
     end = records[-1][0]
     steps = 6 * len(records)
-    pauses = (0.5, 5.0, 20.0) if zombies else (0.2, 0.7, 1.5)
     mishaps = Mishaps(
         frozenset(draw.randrange(steps) for _ in range(draw.choice([0, 1, 1, 2, 4]))),
-        {draw.randrange(steps): draw.choice(pauses) for _ in range(draw.choice([0, 0, 1, 2]))},
+        {draw.randrange(steps): draw.choice(_PAUSES_S) for _ in range(draw.choice([0, 0, 1, 2]))},
         draw.choice([0.0, 0.0, 0.05, 0.2]),
         draw.choice([0.0, 0.01, 0.05]),
         tuple(

@@ -18,6 +18,8 @@ from tests.support.memory_store import MemoryStore, Row, link_of, rows_of
 
 _T = TypeVar("_T")
 _IDS = {table.name: id_column for table, id_column in FACTS.values()}
+#: What is right whenever it comes.
+_AT_ANY_TIME = {"erased_identifiers", "erasure_receipts"}
 #: How likely a deletion ends after each table while things go wrong.
 _CUT = 0.15
 
@@ -48,8 +50,11 @@ class Tables(MemoryStore):
         #: Identifiers of those who asked to be forgotten.
         self.erased: set[str] = set()
 
-    def write(self, block: PreparedBlock, rows: Sequence[Row], *, is_whole: bool) -> None:
-        """Have rows of a block; one that is known by its token is not written again."""
+    def write(self, block: PreparedBlock, rows: Sequence[Row], *, is_whole: bool, is_owner: bool) -> None:
+        """Have rows of a block; one that is known by its token is not written again.
+
+        Somebody who is not the owner any more may write other contents under a version: they do not last.
+        """
         known = self._tokens.get(block.token)
         if known is not None:
             if self._knows_tokens:
@@ -57,10 +62,10 @@ class Tables(MemoryStore):
         elif is_whole:
             self._tokens[block.token] = list(rows)
         self.inserts += 1
-        self._check(block.table, rows)
+        self._check(block.table, rows, is_owner=is_owner)
         self.written[block.table] += rows
 
-    def _check(self, table: str, rows: Sequence[Row]) -> None:
+    def _check(self, table: str, rows: Sequence[Row], *, is_owner: bool) -> None:
         if table == "touchpoints":
             self.keys.update(TouchpointKey(row["tenant"], row["source"], row["id"]) for row in rows)
         elif table == "checkpoints":
@@ -74,7 +79,7 @@ class Tables(MemoryStore):
                 if follows(link_of(row)):
                     self.linked.setdefault((row["identifier"], row["other_identifier"]), self.inserts)
         id_column = _IDS.get(table)
-        if id_column is None:
+        if id_column is None or not is_owner:
             return
         for row in rows:
             id_, version = row[id_column], row["version"]
@@ -92,14 +97,25 @@ class Tables(MemoryStore):
 class WorkerStore:
     """Implements `streams.store.StorePort` for one process."""
 
-    def __init__(self, scheduler: Scheduler, process: Process, tables: Tables) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        process: Process,
+        tables: Tables,
+        owns: Callable[[], bool],
+        is_member: Callable[[], bool],
+    ) -> None:
         self._scheduler = scheduler
         self._process = process
         self._tables = tables
+        self._owns = owns
+        self._is_member = is_member
 
     async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
         if block.rows == 0:
             return ()
+        if block.table not in _AT_ANY_TIME and not self._is_member():
+            self._scheduler.fail("writes although the group may have gone on", f"{self._process.name}, {block.table}")
         rows = rows_of(block)
         refused: tuple[RefusedRow, ...] = ()
         if block.table == "touchpoints":
@@ -112,7 +128,7 @@ class WorkerStore:
         whole = len(rows)
 
         def write(some: Sequence[Row]) -> None:
-            self._tables.write(block, some, is_whole=len(some) == whole)
+            self._tables.write(block, some, is_whole=len(some) == whole, is_owner=self._owns())
 
         await self._process.call(f"insert {block.table}", rows, write)
         return refused

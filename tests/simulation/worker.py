@@ -15,7 +15,7 @@ from streams.settings import FlushSettings
 from streams.topics import DEAD, KEYED, OUTBOX, TOUCHPOINTS
 from streams.transport import Chunk
 from tests.simulation.broker import Group, Log, Record
-from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.scheduler import SESSION_TIMEOUT_S, Process, Scheduler
 from tests.simulation.tables import WorkerStore
 from tests.support.faults import Killed
 
@@ -27,6 +27,7 @@ LIVES = {TOUCHPOINTS: "raw-life", KEYED: "first-life", DEAD: "dead-life", OUTBOX
 _REVOKE_WITHIN_S = 0.6
 _FINISH_WITHIN_S = 4.0
 _TICK_S = 0.4
+_HEARTBEAT_S = 0.5
 _COMMIT_S = 0.3
 
 
@@ -55,12 +56,20 @@ class Consumer:
         self._acked: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._at: dict[int, int] = {}
+        self._member_until = 0.0
         self._committing = asyncio.Lock()
         self.has_acked = asyncio.Event()
         self._worker = worker
         self._scheduler = scheduler
         self._group = group
         self._log = log
+
+    def is_member(self) -> bool:
+        return self._scheduler.loop.time() < self._member_until
+
+    def heartbeat(self) -> None:
+        if self._group.counts_on(self._worker, self.generation):
+            self._member_until = self._scheduler.loop.time() + SESSION_TIMEOUT_S
 
     def acknowledge(self, chunk: Chunk) -> None:
         if chunk.assignment == self._acknowledged_assignment:
@@ -103,6 +112,7 @@ class Consumer:
         self.generation = generation
         self._committed = {partition: at for partition in partitions if (at := self._group.committed[partition])}
         self._at = {partition: self._committed.get(partition, 0) for partition in partitions}
+        self.heartbeat()
 
     def fetch(self) -> list[Chunk]:
         """A chunk of each partition that has records, in any order."""
@@ -144,7 +154,9 @@ class Worker:
         flush = FlushSettings(max_rows=draw.choice((1, 3, 6, 1_000)), max_age_s=draw.choice((0.2, 1.0, 4.0)))
         settings = story.settings.model_copy(update={"flush": flush})
         self.agent = JourneysAgent(
-            settings, WorkerStore(scheduler, self.process, world.tables), WorkerProducer(self.process, log)
+            settings,
+            WorkerStore(scheduler, self.process, world.tables, self._owns, self.consumer.is_member),
+            WorkerProducer(self.process, log),
         )
         self.agent.begin(LIVES, story.partitions, story.keyring)
         self._take = self.agent.coordinator.take
@@ -152,13 +164,17 @@ class Worker:
         self._feed = Feed(cast("faust.App", SimpleNamespace(consumer=self.consumer)), self.agent)
 
     def start(self) -> None:
-        for work in (self._feed.run(self), self._tick(), self._commit()):
+        for work in (self._feed.run(self), self._tick(), self._commit(), self._heartbeat()):
             self.process.spawn(self._guarded(work))
         self._group.join(self)
 
+    def _owns(self) -> bool:
+        """Whether nobody else can have read what this worker ought to write."""
+        return self in self._group.members and self.consumer.generation == self._group.generation
+
     @property
     def is_idle(self) -> bool:
-        return self.agent.coordinator.is_idle
+        return self.agent.coordinator.is_idle and self.agent.is_at_peace
 
     async def stop(self) -> None:
         """SIGTERM."""
@@ -230,6 +246,12 @@ class Worker:
             await self.process.awake()
             await self.agent.tick()
             await asyncio.sleep(_TICK_S)
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await self.process.awake()
+            self.consumer.heartbeat()
+            await asyncio.sleep(_HEARTBEAT_S)
 
     async def _commit(self) -> None:
         while not self._is_ending:

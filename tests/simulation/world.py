@@ -36,8 +36,8 @@ class Outcome(NamedTuple):
 class World:
     """Everything outside of the workers, and the workers."""
 
-    def __init__(self, seed: int, *, zombies: bool = False) -> None:
-        self.story: Story = tell(seed, zombies=zombies)
+    def __init__(self, seed: int) -> None:
+        self.story: Story = tell(seed)
         self.scheduler = Scheduler(seed, self.story.mishaps)
         self.tables = Tables(self.scheduler.fail, self._check_checkpoint, knows_tokens=self.story.knows_tokens)
         self.log = Log(self.scheduler, self.story, self.tables)
@@ -132,9 +132,9 @@ class World:
                 leaver.process.spawn(leaver.stop())
 
 
-def run(seed: int, *, zombies: bool = False) -> Outcome:
+def run(seed: int) -> Outcome:
     """Run the schedule of a seed."""
-    world = World(seed, zombies=zombies)
+    world = World(seed)
     world.run()
     scheduler = world.scheduler
     return Outcome(seed, scheduler.violation, scheduler.trace, scheduler.steps)

@@ -443,6 +443,54 @@ def test_a_new_hash_that_was_not_noted_before_the_partitions_went_is_noted_when_
     assert log.erased == BOTH
 
 
+CONTACT_BEFORE, CONTACT = POOL[6], POOL[7]
+
+
+def told_of_a_rotation(is_asked_first: bool) -> KeyedLog:
+    """Somebody whose touchpoint alone told that a contact, which many share, was known under another hash."""
+    log = seen((CONTACT_BEFORE,))
+    if is_asked_first:
+        asked(log, ANNA)
+        run(log, 0)
+    put(log, page(HOUR, ANNA, CONTACT, rotated=("customer_no:" + "0" * 32, CONTACT_BEFORE)))
+    put(log, page(2 * HOUR, CONTACT))
+    run(log, 0)
+    return log if is_asked_first else asked(log, ANNA)
+
+
+@pytest.mark.parametrize("is_asked_first", [False, True])
+def test_what_was_told_of_the_earlier_hash_of_somebody_else_stays_and_names_no_touchpoint(is_asked_first: bool) -> None:
+    log = told_of_a_rotation(is_asked_first)
+    run_two(log, 0)
+    assert_nothing_is_left(log)
+    links = log.store.written["identity_links"]
+    assert {(row["identity"], row["other"], row["kind"].value, row["source"], row["id"]) for row in links} == {
+        (CONTACT, CONTACT_BEFORE, "rotated", "", ""),
+        (CONTACT_BEFORE, CONTACT, "rotated", "", ""),
+    }
+    (person,) = log.store.facts()["person"].values()
+    assert (person["identifiers"], person["touchpoints"]) == (
+        tuple(sorted((identifier_of(CONTACT), identifier_of(CONTACT_BEFORE)))),
+        2,
+    )
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("step", range(4))
+def test_it_is_told_to_its_owner_also_when_the_one_who_told_it_is_refused_by_then(step: int, moment: Moment) -> None:
+    log = seen((CONTACT_BEFORE,), (CONTACT,))
+    put(log, page(HOUR, ANNA, CONTACT, rotated=("customer_no:" + "0" * 32, CONTACT_BEFORE)))
+    with pytest.raises(Killed):
+        asyncio.run(log.work(log.coordinator(Faults(step, moment)), random.Random(0)))
+    # Somebody noted her as erased meanwhile, so that her touchpoint is refused when it is read again.
+    noted = ErasedIdentifier(
+        tenant=TENANT, identifier=identifier_of(ANNA), identity=ANNA, requested_at=0, source="s", id="1", version=1
+    )
+    log.store.take(erased_block([noted], token_prefix="t"))
+    run_two(log, 0)
+    assert [row["touchpoints"] for row in log.store.facts()["person"].values() if row["identifiers"]] == [2]
+
+
 def test_a_person_who_is_merged_while_the_other_one_is_erased() -> None:
     # Ben becomes one person with the mail address, whose hash is the smaller one: his story moves to whom is erased.
     mail, ben = POOL[3], POOL[1]

@@ -200,6 +200,30 @@ def test_facts_on_a_touchpoint_that_changed_hands_outrank_all_that_its_former_ho
     assert {unpack_version(version) for version in versions(changes)} == {(9, 1, 0)}
 
 
+def membership(epoch: int) -> Membership:
+    return Membership(frozenset({ANNA}), frozenset(), {}, epoch)
+
+
+@pytest.mark.parametrize(
+    ("floor", "version"),
+    [
+        (pack_version(3, 1, 0), pack_version(3, 1, 0)),
+        # Of more touchpoints, or later, than what is known.
+        (pack_version(3, 1, 1), pack_version(4, 1, 0)),
+        (pack_version(5, 2, 0), pack_version(6, 1, 0)),
+    ],
+)
+def test_what_is_written_of_a_loaded_person_outranks_all_that_others_wrote(floor: int, version: int) -> None:
+    owner = an_owner()
+    owner.load(0, ANNA, Cold(TENANT, [REDIRECT], {FactKind.SESSION: {"gone": 1}}, membership(3), floor=floor))
+    owner.wake([ANNA])
+    (changes,) = flushed(owner)
+    assert versions(changes) == {version}
+    owner.apply(0, ANNA, happened("page.viewed", MONDAY + 1))
+    (changes,) = flushed(owner)
+    assert versions(changes) == {pack_version(unpack_version(version)[0], 2, 0)}
+
+
 def test_a_person_seen_again_stays_longer() -> None:
     owner = an_owner(max_persons=2)
     cleo = applied(touchpoint("page.viewed", MONDAY, identities=(f"customer_no:{'c' * 32}",)))

@@ -1,6 +1,7 @@
 """The chunk consumer on a real broker: what is committed is what was acknowledged, and what is dropped comes again."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from streams.lag import committed_offsets
 from streams.pulse import Pulse
 from streams.settings import KafkaSettings, Settings
 from streams.topics import TOUCHPOINTS
-from streams.transport import Chunk, ChunkConsumer
+from streams.transport import _CLOCK, Chunk, ChunkConsumer
 from tests.support.deadline import eventually
 from tests.support.kafka_records import broker_with_topics
 
@@ -157,6 +158,30 @@ def test_acknowledged_chunks_are_committed_up_to_the_end_of_the_last_one(kafka: 
         assert await subject.committed() == {0: first + 4}
 
     run(kafka, "ends", scenario)
+
+
+def test_a_consumer_is_a_member_as_long_as_the_group_answers_and_for_a_session_after_it(kafka: KafkaSettings) -> None:
+    async def scenario(subject: Running) -> None:
+        await next_offset(subject, 0)
+        delivery = subject.collector.last(0)
+        assert delivery.is_member()
+        coordinator = subject.consumer._thread.coordinator
+        heartbeat = coordinator._do_heartbeat
+        timeout_s = subject.app.conf.broker_session_timeout
+
+        async def none() -> bool:
+            return True
+
+        coordinator._do_heartbeat = none
+        before = subject.consumer._thread._member_until
+        assert before <= time.clock_gettime(_CLOCK) + timeout_s
+        await eventually(lambda: not delivery.is_member(), seconds=60)
+        assert time.clock_gettime(_CLOCK) >= before
+        coordinator._do_heartbeat = heartbeat
+        # The broker gave it up, or it did not: then it takes it for a member again.
+        await eventually(subject.consumer.is_member, seconds=60)
+
+    run(kafka, "member", scenario)
 
 
 def test_offsets_come_in_order_once_and_without_gaps(kafka: KafkaSettings) -> None:

@@ -49,4 +49,5 @@ class Deliveries:
             committed,
             lambda: self.acknowledged.append(stop),
             self.rewound_to.append,
+            lambda: True,
         )

@@ -20,7 +20,7 @@ from processors.person import judge, restore
 from processors.settings import CoreSettings
 from processors.watermarks import Watermark
 from schemas.alerts import AlertIntent
-from schemas.identity import Wake, identifier_of
+from schemas.identity import IdentityLink, Wake, identifier_of
 from schemas.log import DeadLetter, Position
 from schemas.outputs import Friction
 from schemas.ticks import SourceProgress, Tick
@@ -37,6 +37,7 @@ from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, 
 from streams.identities import Identities
 from streams.intake import owner_partition
 from streams.owner import Owner
+from streams.store import StorePort
 from tests.support.faults import Faults
 from tests.support.memory_store import MemoryStore
 
@@ -97,18 +98,25 @@ class KeyedLog:
         self.partitions[partition].append(entry)
 
     def coordinator(
-        self, faults: Faults | None = None, max_persons: int = 1000, limits: IdentityLimits = LIMITS
+        self,
+        faults: Faults | None = None,
+        max_persons: int = 1000,
+        limits: IdentityLimits = LIMITS,
+        *,
+        store: StorePort | None = None,
+        is_member: Callable[[], bool] = lambda: True,
     ) -> Coordinator:
         """A new worker's coordinator: it knows what the store knows, and nothing else."""
         self.store.faults = self.outbox.faults = faults or Faults()
         return Coordinator(
             Owner(RULES, CORE, max_persons, 100 * max_persons),
-            Identities(self.store, limits, {}, max_persons),
-            self.store,
+            Identities(store or self.store, limits, {}, max_persons),
+            store or self.store,
             self.outbox,
             LOG,
             alert_max_age_ms=NEVER_TOO_OLD,
             wall_clock_ms=lambda: 0,
+            is_member=is_member,
         )
 
     def batch(self, partition: int, start: int, stop: int) -> Batch:
@@ -242,9 +250,12 @@ def expected_store(log: KeyedLog, limits: IdentityLimits = LIMITS) -> tuple[Memo
 
 
 def one_look(
-    touchpoints: Iterable[AppliedTouchpoint], ticks: Sequence[Iterable[Tick]], limits: IdentityLimits
+    touchpoints: Iterable[AppliedTouchpoint],
+    ticks: Sequence[Iterable[Tick]],
+    limits: IdentityLimits,
+    links: Iterable[IdentityLink] = (),
 ) -> tuple[MemoryStore, set[str]]:
-    """What follows from all touchpoints and the ticks of each partition, and the frictions that alert."""
+    """What follows from all touchpoints, the ticks of each partition and more links, and the frictions that alert."""
     touchpoints = list(touchpoints)
     store = MemoryStore()
     alertable: set[str] = set()
@@ -252,7 +263,7 @@ def one_look(
     for watermark, told in zip(watermarks, ticks, strict=True):
         for tick in told:
             watermark.apply(tick)
-    resolution = resolve((link for applied in touchpoints for link in links_of(applied)), limits)
+    resolution = resolve([*links, *(link for applied in touchpoints for link in links_of(applied))], limits)
     persons: dict[str, list[AppliedTouchpoint]] = {}
     for applied in touchpoints:
         at_home = home(applied.touchpoint.identities, resolution.placeholders)

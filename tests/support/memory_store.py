@@ -176,14 +176,14 @@ class _MemoryReader:
             if identifier in newest
         }
 
-    def load_person_epochs(self, person_keys: Iterable[str]) -> dict[str, int]:
+    def load_highest_versions(self, person_keys: Iterable[str]) -> dict[str, int]:
         wanted = set(person_keys)
         found: dict[str, int] = {}
         for table, _ in FACTS.values():
             for row in self._written[table.name]:
                 if row["person_key"] in wanted:
-                    epoch = row["version"] >> 42 & 4095
-                    found[row["person_key"]] = max(epoch, found.get(row["person_key"], 0))
+                    version = row["version"] & 2**54 - 1
+                    found[row["person_key"]] = max(version, found.get(row["person_key"], 0))
         return found
 
     def load_members(self, person_keys: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -15,8 +15,8 @@ from deploy.local.starting import (
     EXIT_MISSING_PACKAGE,
     EXIT_PORT_TAKEN,
     StartError,
+    broker_port,
     listen,
-    port_number,
 )
 
 _EXIT_CODES = f"""\
@@ -32,14 +32,6 @@ _LOG = Path("log")
 _SETTINGS = Path("server.properties")
 
 
-def _broker_port(text: str) -> int:
-    port = port_number(text)
-    if port == 0:
-        message = "0 is not possible here: clients are told this port"
-        raise argparse.ArgumentTypeError(message)
-    return port
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.local.kafka",
@@ -51,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jars", type=Path, required=True, help="folder of Kafka's jars: journeys kafka install")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder for the log; made if it is missing")
     parser.add_argument(
-        "--port", type=_broker_port, default=9092, help=f"port to listen on, on {_HOST} (default: %(default)s)"
+        "--port", type=broker_port, default=9092, help=f"port to listen on, on {_HOST} (default: %(default)s)"
     )
     return parser
 
