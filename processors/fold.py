@@ -1,8 +1,9 @@
 """The fold: a person's touchpoints taken one after another in story order, kept ready for the next one."""
 
+from processors.acts import is_solution
 from processors.contacts import Contact, is_contact
 from processors.entries import Entry
-from processors.journeys import Stitching, is_solution
+from processors.journeys import Stitching
 from processors.kinds import ARRIVAL, CONSENT, ENDING, FORM, INVITATION, QUIET, REDIRECT, SELF_HELP, family
 from processors.sessions import Visit, join_session
 from processors.settings import CoreSettings
@@ -48,6 +49,8 @@ class Fold:
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
             self._trace(entry)
         if roles & QUIET and not roles & (CONSENT | ENDING) and entry.touchpoint.thread_id is None:
+            # A wait is posted to the ledger wherever it was measured.
+            self._acts += entry.touchpoint.wait_ms is not None
             return
         self._acts += 1
         self._converse(entry)
@@ -59,7 +62,7 @@ class Fold:
 
         Looking around cannot, unless it is the arrival where the customer was sent.
         """
-        return self._acts, self.stitching.unions
+        return self._acts, self.stitching.changes
 
     def _trace(self, entry: Entry) -> None:
         channel = entry.touchpoint.channel

@@ -2,26 +2,25 @@
 
 from typing import NamedTuple
 
+from processors.acts import is_solution
 from processors.durations import minutes
-from processors.effort import post
+from processors.effort import Claim, Ledger, claim
 from processors.entries import Entry, Order
-from processors.friction.finding import Finding, FrictionRule
+from processors.friction.finding import Finding, FrictionRule, LedgerRule
 from processors.friction.guards import reason_to_stay_silent
 from processors.friction.severity import Circumstances, SeverityScale, severity_of
 from processors.friction.story import Moment, Story
 from processors.identifiers import content_hash, hash_id
-from processors.journeys import Strand, is_solution
+from processors.journeys import Strand
 from processors.settings import CoreSettings
-from schemas.outputs import EffortPosting, Evidence, Friction, FrictionStatus
+from schemas.outputs import Evidence, Friction, FrictionStatus
 
 
 class Assessed(NamedTuple):
-    """A friction with its content hash, its postings with theirs, its cost (ms), its journey and its anchor."""
+    """A friction with its content hash, what it claims of the effort ledger, and its anchor."""
 
     friction: tuple[Friction, int]
-    postings: tuple[tuple[EffortPosting, int], ...]
-    cost_ms: int
-    strand: Strand
+    claims: tuple[Claim, ...]
     anchor: Entry
 
 
@@ -39,16 +38,17 @@ class _Standing(NamedTuple):
 
 
 class Assessment:
-    """All frictions of a person, and every moment at which time alone may change one.
+    """All frictions of a person, what they and waits cost, and every moment at which time alone may change one.
 
     Keeps what it described, so that the next assessment of the same fold only describes what is new.
     """
 
-    __slots__ = ("_known", "deadlines", "frictions")
+    __slots__ = ("_known", "deadlines", "frictions", "ledger")
 
     def __init__(self) -> None:
         self.frictions: list[Assessed] = []
         self.deadlines: list[int] = []
+        self.ledger = Ledger()
         self._known: dict[tuple[str, Order], tuple[_Standing, Assessed]] = {}
 
     def keep(self, rule_id: str, standing: _Standing, assessed: Assessed) -> None:
@@ -76,7 +76,8 @@ def assess(
     `previous` must be of the same rules, settings and fold; it saves work and changes nothing.
     """
     assessment = Assessment()
-    for rule in rules:
+
+    def ask(rule: FrictionRule) -> None:
         told = rule.parameters
         findings = rule.find(story, watermark)
         assessment.deadlines.extend(findings.deadlines)
@@ -92,6 +93,16 @@ def assess(
                 assessed = _assessed(rule, standing, person_key=person_key)
             assessment.keep(told.rule_id, standing, assessed)
             before = finding
+
+    for rule in rules:
+        if not isinstance(rule, LedgerRule):
+            ask(rule)
+    claims = (claim for assessed in assessment.frictions for claim in assessed.claims)
+    assessment.ledger = story.ledger(claims, person_key)
+    story.add_efforts(assessment.ledger)
+    for rule in rules:
+        if isinstance(rule, LedgerRule):
+            ask(rule)
     return assessment
 
 
@@ -186,24 +197,23 @@ def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> As
         is_alertable=silenced_by is None,
         silenced_by=silenced_by,
     )
-    postings = (
-        post(
+    if described.costs and isinstance(rule, LedgerRule):
+        msg = f"{told.rule_id} judges the effort ledger, so it must not post to it"
+        raise ValueError(msg)
+    claims = (
+        claim(
             cost.name,
             cost.kind,
             cost.ms,
             cost.voucher,
+            anchor=anchor,
             person_key=person_key,
             journey_id=journey_id,
             team=described.team,
+            cause=told.rule_id,
             is_measured=cost.is_measured,
             friction_id=friction_id,
         )
         for cost in described.costs
     )
-    return Assessed(
-        (friction, content_hash(friction)),
-        tuple((posting, content_hash(posting)) for posting in postings),
-        cost_ms,
-        standing.strand,
-        anchor,
-    )
+    return Assessed((friction, content_hash(friction)), tuple(claims), anchor)

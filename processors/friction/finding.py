@@ -126,6 +126,15 @@ class FrictionRule(Protocol):
         ...
 
 
+class LedgerRule:
+    """A rule that judges what the frictions of all others and the waits cost together: `Story.efforts`.
+
+    It is asked after them and posts no minutes itself.
+    """
+
+    __slots__ = ()
+
+
 def parameters_hash(parameters: RuleParameters) -> str:
     """32 hex characters that change with any parameter of a rule."""
     return blake2b(msgspec.msgpack.encode(parameters, order="deterministic"), digest_size=16).hexdigest()
