@@ -1,5 +1,7 @@
 """The fold: a person's touchpoints taken one after another in story order, kept ready for the next one."""
 
+from typing import NamedTuple
+
 from processors.acts import is_solution
 from processors.contacts import Contact, is_contact
 from processors.entries import Entry
@@ -14,6 +16,13 @@ UNNAMED = ""
 SELF_HELP_CHANNELS = frozenset({"web", "app"})
 
 
+class Revision(NamedTuple):
+    """What frictions depend on: how many acts there were, and what may relate earlier entries otherwise than before."""
+
+    acts: int
+    relations: tuple[int, int]
+
+
 class Fold:
     """State after the first touchpoints of a story; `add` takes the next one in order.
 
@@ -23,6 +32,10 @@ class Fold:
     def __init__(self, settings: CoreSettings) -> None:
         self.settings = settings
         self._acts = 0
+        #: Touchpoints that went on with a conversation, and so may have said more of what it is about.
+        self._continued = 0
+        #: All entries by kind, in story order.
+        self.by_kind: dict[str, list[Entry]] = {}
         self.visits: list[Visit] = []
         self.stitching = Stitching(settings)
         self.contacts: list[Contact] = []
@@ -44,25 +57,31 @@ class Fold:
         if not entry.is_judged:
             return
         visit = join_session(self.visits, entry, self.settings)
-        self.stitching.join(entry, visit)
+        strand = self.stitching.join(entry, visit)
+        kind = entry.touchpoint.kind
+        same_kind = self.by_kind.get(kind)
+        if same_kind is None:
+            self.by_kind[kind] = [entry]
+        else:
+            same_kind.append(entry)
         roles = entry.roles
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
             self._trace(entry)
         if roles & QUIET and not roles & (CONSENT | ENDING) and entry.touchpoint.thread_id is None:
-            # A wait is posted to the ledger wherever it was measured.
-            self._acts += entry.touchpoint.wait_ms is not None
+            # A wait is posted to the ledger wherever it was measured, and a topic has a budget.
+            self._acts += entry.touchpoint.wait_ms is not None or strand.named_by is entry
             return
         self._acts += 1
         self._converse(entry)
         self._note(entry)
 
     @property
-    def revision(self) -> tuple[int, int]:
+    def revision(self) -> "Revision":
         """Changes whenever an entry could have changed a friction or the journey it belongs to.
 
-        Looking around cannot, unless it is the arrival where the customer was sent.
+        Looking around cannot, unless it is the arrival where the customer was sent, or a rule reads it.
         """
-        return self._acts, self.stitching.changes
+        return Revision(self._acts, (self.stitching.unions, self._continued))
 
     def _trace(self, entry: Entry) -> None:
         channel = entry.touchpoint.channel
@@ -91,6 +110,8 @@ class Fold:
         thread = self._threads.get((channel, thread_id))
         if thread is None:
             thread = self._threads[channel, thread_id] = Contact(channel)
+        else:
+            self._continued += 1
         if thread.add(entry):
             self.contacts.append(thread)
 

@@ -105,16 +105,17 @@ class Strand:
         "_switches",
         "_waits",
         "entries",
-        "has_topic",
         "is_begun",
         "is_sorted",
+        "named_by",
     )
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.has_topic = False
         self.is_begun = False
         self.is_sorted = True
+        #: The entry that first named a topic, while the strand stands for itself.
+        self.named_by: Entry | None = None
         self._parent: Strand | None = None
         self._outline: Outline | None = None
         self._stamp: tuple[bool, float] | None = None
@@ -141,6 +142,8 @@ class Strand:
         self.entries.append(entry)
         entry.strand = self
         self._outline = None
+        if self.named_by is None and entry.touchpoint.topic is not None:
+            self.named_by = entry
         if not entry.roles & QUIET:
             self.is_begun = True
             self._switches = None
@@ -155,7 +158,7 @@ class Strand:
         one.entries.extend(other.entries)
         one.is_sorted = False
         one.is_begun |= other.is_begun
-        one.has_topic |= other.has_topic
+        one.named_by = one.named_by or other.named_by
         one._outline = None
         one._switches = None
         other._parent = one
@@ -246,8 +249,7 @@ class Stitching:
 
     def __init__(self, settings: CoreSettings) -> None:
         self.strands: list[Strand] = []
-        #: Grows whenever entries may have come to another journey, or a journey to a topic.
-        self.changes = 0
+        self.unions = 0
         self._gap_ms = settings.journey_gap_ms
         self._named: dict[str, tuple[Strand, int]] = {}
         self._threads: dict[str, Strand] = {}
@@ -268,9 +270,6 @@ class Stitching:
                 strand = self._union(strand, visit.unnamed)
             visit.recent = strand
         strand.add(entry)
-        if not strand.has_topic and entry.touchpoint.topic is not None:
-            strand.has_topic = True
-            self.changes += 1
         for key in entry.keys:
             known = self._named.get(key)
             self._named[key] = (strand, entry.end if known is None else max(entry.end, known[1]))
@@ -291,7 +290,7 @@ class Stitching:
 
     def _union(self, one: Strand, other: Strand) -> Strand:
         if one.root() is not other.root():
-            self.changes += 1
+            self.unions += 1
         return one.union(other)
 
     def _new(self) -> Strand:

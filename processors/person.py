@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from processors.diff import FactKind, Judgement
 from processors.entries import Entry, Order
-from processors.fold import Fold
-from processors.friction.assessment import Assessment, assess
+from processors.fold import Fold, Revision
+from processors.friction.assessment import Assessment, assess, stale_after
 from processors.friction.finding import FrictionRule
 from processors.friction.story import Story
 from processors.identifiers import content_hash, pack_version
@@ -33,19 +33,28 @@ class StepResult(Enum):
 
 
 class _Assessed(NamedTuple):
-    """An assessment and how long it holds: for this revision of the story, from one deadline to the next."""
+    """An assessment and how long it holds: for this revision of the story, from one deadline to the next.
+
+    `entries` is how many of the person's there were.
+    """
 
     assessment: Assessment
     rules: tuple[FrictionRule, ...]
-    revision: tuple[int, int]
+    revision: Revision
+    entries: int
     since: int | None
     until: int | None
 
-    def holds(self, revision: tuple[int, int], watermark: int) -> bool:
-        """Whether it is what the rules would find again."""
-        if self.revision != revision:
-            return False
+    def holds(self, watermark: int) -> bool:
+        """Whether no deadline lies between."""
         return (self.since is None or self.since <= watermark) and (self.until is None or watermark < self.until)
+
+    def stale(self, fold: Fold, entries: list[Entry]) -> frozenset[int]:
+        """Places of the rules that may find something else by now."""
+        if fold.revision.relations != self.revision.relations:
+            return frozenset(range(len(self.rules)))
+        kinds = {entry.touchpoint.kind for entry in entries[self.entries :]} if len(entries) > self.entries else ()
+        return stale_after(self.rules, kinds, has_acts=fold.revision.acts != self.revision.acts)
 
 
 class PersonState:
@@ -225,7 +234,8 @@ def _assess(state: PersonState, fold: Fold, rules: tuple[FrictionRule, ...], wat
     kept = state._assessed
     if kept is not None and kept.rules != rules:
         kept = None
-    if kept is None or not kept.holds(fold.revision, watermark):
+    stale: frozenset[int] = frozenset() if kept is None else kept.stale(fold, state._entries)
+    if kept is None or stale or kept.revision != fold.revision or not kept.holds(watermark):
         assessment = assess(
             Story(fold),
             rules,
@@ -233,11 +243,13 @@ def _assess(state: PersonState, fold: Fold, rules: tuple[FrictionRule, ...], wat
             person_key=state.person_key,
             settings=fold.settings,
             previous=None if kept is None else kept.assessment,
+            stale=stale,
         )
         kept = state._assessed = _Assessed(
             assessment,
             rules,
             fold.revision,
+            len(state._entries),
             max((deadline for deadline in assessment.deadlines if deadline <= watermark), default=None),
             min((deadline for deadline in assessment.deadlines if deadline > watermark), default=None),
         )

@@ -1,12 +1,14 @@
 """From what a rule found to a friction as a fact: severity, status, silence, sentence, effort."""
 
-from typing import NamedTuple
+from collections.abc import Container, Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from processors.acts import is_solution
 from processors.durations import minutes
 from processors.effort import Claim, Ledger, claim
 from processors.entries import Entry, Order
-from processors.friction.finding import Finding, FrictionRule, LedgerRule
+from processors.friction.finding import EVERY_ACT, Finding, Findings, FrictionRule, LedgerRule
 from processors.friction.guards import reason_to_stay_silent
 from processors.friction.severity import Circumstances, SeverityScale, severity_of
 from processors.friction.story import Moment, Story
@@ -14,6 +16,8 @@ from processors.identifiers import content_hash, hash_id
 from processors.journeys import Strand
 from processors.settings import CoreSettings
 from schemas.outputs import Evidence, Friction, FrictionStatus
+
+_NONE: Final[frozenset[int]] = frozenset()
 
 
 class Assessed(NamedTuple):
@@ -37,19 +41,49 @@ class _Standing(NamedTuple):
     journey_id: str
 
 
+class _Found(NamedTuple):
+    """What one rule found, and how long that holds: from one of its deadlines to the next."""
+
+    findings: Findings
+    since: int | None
+    until: int | None
+
+    def holds(self, watermark: int) -> bool:
+        """Whether no deadline of the rule lies between."""
+        return (self.since is None or self.since <= watermark) and (self.until is None or watermark < self.until)
+
+
 class Assessment:
     """All frictions of a person, what they and waits cost, and every moment at which time alone may change one.
 
-    Keeps what it described, so that the next assessment of the same fold only describes what is new.
+    Keeps what each rule found and what it described, so that the next assessment of the same fold only looks for what
+    may have changed and only describes what is new.
     """
 
-    __slots__ = ("_known", "deadlines", "frictions", "ledger")
+    __slots__ = ("_found", "_known", "deadlines", "frictions", "ledger")
 
     def __init__(self) -> None:
         self.frictions: list[Assessed] = []
         self.deadlines: list[int] = []
         self.ledger = Ledger()
+        self._found: dict[int, _Found] = {}
         self._known: dict[tuple[str, Order], tuple[_Standing, Assessed]] = {}
+
+    def find(
+        self, story: Story, place: int, rule: FrictionRule, watermark: int, previous: "Assessment | None"
+    ) -> Findings:
+        """What the rule at a place finds; as before, if there is a previous assessment in which it found the same."""
+        found = None if previous is None else previous._found.get(place)
+        if found is None or not found.holds(watermark):
+            findings = rule.find(story, watermark)
+            deadlines = findings.deadlines
+            found = _Found(
+                findings,
+                max((deadline for deadline in deadlines if deadline <= watermark), default=None),
+                min((deadline for deadline in deadlines if deadline > watermark), default=None),
+            )
+        self._found[place] = found
+        return found.findings
 
     def keep(self, rule_id: str, standing: _Standing, assessed: Assessed) -> None:
         """Add the friction of a finding."""
@@ -70,40 +104,86 @@ def assess(
     person_key: str,
     settings: CoreSettings,
     previous: Assessment | None = None,
+    stale: Container[int] = (),
 ) -> Assessment:
     """Every friction that the rules find in a story, as of the watermark.
 
-    `previous` must be of the same rules, settings and fold; it saves work and changes nothing.
+    `previous` must be of the same rules, settings and fold; it saves work and changes nothing. Since then, nothing may
+    have come that the rules read, but for those at the `stale` places.
     """
     assessment = Assessment()
 
-    def ask(rule: FrictionRule) -> None:
+    def ask(place: int) -> None:
+        rule = rules[place]
+        is_last = isinstance(rule, LedgerRule)
         told = rule.parameters
-        findings = rule.find(story, watermark)
+        findings = assessment.find(story, place, rule, watermark, None if is_last or place in stale else previous)
         assessment.deadlines.extend(findings.deadlines)
         before: Finding | None = None
         for finding in findings.found:
+            if finding.anchor.start < told.effective_from:
+                continue
             standing, aged_at = _stand(
                 story, finding, before, scale=told.severity, watermark=watermark, settings=settings
             )
-            if aged_at is not None:
+            if is_last:
+                # Its anchor may move to an earlier touchpoint when time passes; its deadline must move alike.
+                assessment.deadlines.append(finding.opened_at + told.severity.age_ms)
+            elif aged_at is not None:
                 assessment.deadlines.append(aged_at)
+            # What is not yet, and what an earlier pattern found: their deadlines count all the same, so that deadlines
+            # do not depend on the watermark.
+            if (finding.since is not None and finding.since > watermark) or (
+                before is not None and before.anchor is finding.anchor
+            ):
+                continue
             assessed = None if previous is None else previous.recall(told.rule_id, standing)
             if assessed is None:
                 assessed = _assessed(rule, standing, person_key=person_key)
             assessment.keep(told.rule_id, standing, assessed)
             before = finding
 
-    for rule in rules:
-        if not isinstance(rule, LedgerRule):
-            ask(rule)
+    places = triggered(rules, story.by_kind)
+    for place in places:
+        if not isinstance(rules[place], LedgerRule):
+            ask(place)
     claims = (claim for assessed in assessment.frictions for claim in assessed.claims)
     assessment.ledger = story.ledger(claims, person_key)
     story.add_efforts(assessment.ledger)
-    for rule in rules:
-        if isinstance(rule, LedgerRule):
-            ask(rule)
+    for place in places:
+        if isinstance(rules[place], LedgerRule):
+            ask(place)
     return assessment
+
+
+@lru_cache(maxsize=16)
+def readers(rules: tuple[FrictionRule, ...]) -> dict[str, frozenset[int]]:
+    """Places of the rules that read a kind; those that read every act under `EVERY_ACT`."""
+    kinds = {kind for rule in rules for kind in rule.reads}
+    return {kind: frozenset(place for place, rule in enumerate(rules) if kind in rule.reads) for kind in kinds}
+
+
+@lru_cache(maxsize=16)
+def _triggers(rules: tuple[FrictionRule, ...]) -> dict[str, frozenset[int]]:
+    kinds = {kind for rule in rules for kind in rule.triggers}
+    return {kind: frozenset(place for place, rule in enumerate(rules) if kind in rule.triggers) for kind in kinds}
+
+
+def triggered(rules: tuple[FrictionRule, ...], kinds: Iterable[str]) -> list[int]:
+    """Places of the rules that may find anything among touchpoints of these kinds, in order."""
+    by_kind = _triggers(rules)
+    places = by_kind.get(EVERY_ACT, _NONE)
+    return sorted(places.union(*(by_kind[kind] for kind in kinds if kind in by_kind)))
+
+
+def stale_after(rules: tuple[FrictionRule, ...], kinds: Iterable[str], *, has_acts: bool) -> frozenset[int]:
+    """Places of the rules that may find something else after touchpoints of some kinds, acts among them or not."""
+    by_kind = readers(rules)
+    stale = by_kind.get(EVERY_ACT, _NONE) if has_acts else _NONE
+    for kind in kinds:
+        if kind in by_kind:
+            stale |= by_kind[kind]
+    return stale
 
 
 def _stand(
@@ -118,7 +198,7 @@ def _stand(
     """How a finding stands, and the moment at which it ages, passed or not; `before` is the rule's previous one."""
     anchor = finding.anchor
     solution = solution_of(story, finding)
-    aged_at = anchor.start + scale.age_ms
+    aged_at = finding.opened_at + scale.age_ms
     is_overdue = solution is None or solution.at > aged_at
     is_repeat = before is not None and anchor.start - before.anchor.start <= scale.repeat_window_ms
     if anchor.strand is None:
@@ -139,11 +219,15 @@ def _stand(
 
 
 def solution_of(story: Story, finding: Finding) -> Moment | None:
-    """First solution of the matter after the anchor began; the anchor itself may be one."""
+    """First solution of the matter after the anchor began, or what else cleared it; the anchor itself may be one."""
     anchor = finding.anchor
     if is_solution(anchor):
         return Moment(anchor.end, anchor)
-    return story.solution(anchor, anchor.start + 1)
+    solution = story.solution(anchor, anchor.start + 1)
+    cleared_by = finding.cleared_by
+    if solution is None or (cleared_by is not None and cleared_by.at < solution.at):
+        return cleared_by
+    return solution
 
 
 def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> Assessed:
@@ -160,7 +244,9 @@ def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> As
         recovered_by=None if standing.recovery is None else standing.recovery.entry.ref,
     )
     severity, parts = severity_of(described.base, finding.variant, circumstances, told.severity)
-    silenced_by = reason_to_stay_silent(described.evidence, standing.refusal)
+    silenced_by = "shadow" if told.shadow else reason_to_stay_silent(described.evidence, standing.refusal)
+    if silenced_by is None and not finding.is_confirmed:
+        silenced_by = "unconfirmed"
     proofs = {entry.order: entry for entry in described.evidence}
     if standing.solution is not None:
         proofs[standing.solution.entry.order] = standing.solution.entry
@@ -176,7 +262,7 @@ def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> As
         person_key=person_key,
         journey_id=journey_id,
         anchor_at=anchor.start,
-        opened_at=anchor.start,
+        opened_at=finding.opened_at,
         from_channel=described.from_channel,
         to_channel=described.to_channel,
         team=described.team,
@@ -214,6 +300,6 @@ def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> As
             is_measured=cost.is_measured,
             friction_id=friction_id,
         )
-        for cost in described.costs
+        for cost in (() if told.shadow else described.costs)
     )
     return Assessed((friction, content_hash(friction)), tuple(claims), anchor)

@@ -7,7 +7,7 @@ runs on a business calendar. All bounds are inclusive. How each part is evaluate
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -25,6 +25,22 @@ class Span(NamedTuple):
 
     ms: int = 0
     working_days: int = 0
+
+
+class Calendar(Protocol):
+    """Opening hours of a channel."""
+
+    def add(self, start_ms: int, span: Span) -> int:
+        """The moment at which a span of opening hours or working days after another moment is over, UTC ms."""
+        ...
+
+
+class Calendars(Protocol):
+    """Where limits on a business clock look up opening hours."""
+
+    def of(self, channel: str) -> Calendar:
+        """Calendar of a channel."""
+        ...
 
 
 def parse_span(text: Any) -> Span:
@@ -47,7 +63,13 @@ def parse_span(text: Any) -> Span:
     return Span(ms=round(float(number) * _UNITS_MS[unit]))
 
 
-def _milliseconds(text: Any) -> int:
+def parse_milliseconds(text: Any) -> int:
+    """Milliseconds from a duration, or from a number of them.
+
+    Raises:
+        ValueError: it is none, or working days.
+
+    """
     if isinstance(text, int) and not isinstance(text, bool):
         return text
     span = parse_span(text)
@@ -56,7 +78,7 @@ def _milliseconds(text: Any) -> int:
     return span.ms
 
 
-Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
+Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds)]
 AnySpan = Annotated[Span, BeforeValidator(parse_span)]
 
 
@@ -174,21 +196,24 @@ def _bound(text: Any) -> Any:
     if match is None:
         raise ValueError(f"{text!r} is no moment; write first, anchor, due or ever, such as 'anchor - 24h'")
     of, sign, shift = match.groups()
-    return Bound(of, 0 if shift is None else _milliseconds(shift) * (-1 if sign == "-" else 1))
+    return Bound(of, 0 if shift is None else parse_milliseconds(shift) * (-1 if sign == "-" else 1))
 
 
 AnyBound = Annotated[Bound, BeforeValidator(_bound)]
 
 
 class Near(_Part):
-    """That touchpoints like these lie around a finding."""
+    """That touchpoints like these lie around a finding, besides its own anchor and first touchpoint."""
 
     select: Selector
     relations: tuple[Relation, ...] = ()
     """To the anchor, all of them; to the first touchpoint with `of: first`."""
     of: Literal["first", "anchor"] = "anchor"
     since: AnyBound = Field(default=Bound("first", 0), alias="from")
-    until: AnyBound = Bound("anchor", 0)
+    """Inclusive, like `until`. What solves a matter lies where it ends, all else where it begins."""
+    until: AnyBound | None = None
+    """Without it, the anchor; for an absence, its deadline. After the watermark it is waited for, but not with `ever`.
+    What is there is certain at once, what is not there only when its time is over."""
     at_least: int = Field(default=1, ge=1)
     """So many of them."""
     none: bool = False
@@ -196,7 +221,10 @@ class Near(_Part):
 
 
 class Guard(_Part):
-    """What makes a pattern no friction, or a small one. It objects when all that it says holds."""
+    """What makes a pattern no friction, or a small one. It objects when all that it says holds.
+
+    A friction waits until it is certain that none objects that would make it none.
+    """
 
     name: str
     builtin: Literal["invited", "household", "new_object", "scheduled"] | None = None
@@ -211,9 +239,18 @@ class Guard(_Part):
     says: str
     """What must hold for the friction, in plain words: `the company did not ask for it`."""
 
+    @model_validator(mode="after")
+    def _says_when(self) -> "Guard":
+        if self.builtin is None and not (self.anchor or self.first or self.near):
+            raise ValueError(f"the guard {self.name!r} never says when it objects: give builtin, anchor, first or near")
+        return self
+
 
 class VariantRule(_Part):
-    """One way in which a pattern shows. The first of a pattern whose conditions all hold is the one."""
+    """One way in which a pattern shows. The first of a pattern whose conditions all hold by now is the one.
+
+    Words of the sentences: see `processors.friction.engine.describing.WORDS`.
+    """
 
     name: str = Field(pattern=r"[a-z][a-z0-9_]*")
     base: int = Field(ge=1, le=5)
@@ -231,7 +268,7 @@ class Sequence(_Part):
     first: Selector
     then: Selector
     within: Milliseconds
-    """From the first's end (or its beginning where that is later than the other's) to the beginning of the other."""
+    """From the first's end to the beginning of the other; no time at all while the first still lasts."""
     relations: tuple[Relation, ...] = ()
     unless: tuple[Near, ...] = ()
     """Nothing like these, else that earlier touchpoint does not count."""
@@ -241,7 +278,7 @@ class Sequence(_Part):
 class Count(_Part):
     """So many touchpoints in a window. Anchor: the one with which the least number or sum is reached.
 
-    What follows within `within` of the one before belongs to the same finding, and raises what it measures.
+    What follows within `gap`, else `within`, of the one before belongs to the same finding and raises what it measures.
     """
 
     of: Selector
@@ -256,11 +293,12 @@ class Count(_Part):
     sum: FieldName | None = None
     """Sum up this field instead."""
     since: Selector | None = None
-    """Counting begins with one of these of the same group."""
+    """Counting begins after one of these of the same group, and anew with each; then it is the first touchpoint, and
+    `within` runs from it."""
     reset: Selector | None = None
-    """One of these of the same group in between begins anew."""
+    """One of these of the same group in between begins anew; if it is counted too, it is the first one."""
     unless: tuple[Near, ...] = ()
-    """Nothing like these around the finding; one that reaches into the future is waited for."""
+    """Nothing like these around the anchor, else the next one may be it; the future is waited for."""
 
 
 class Absence(_Part):
@@ -286,15 +324,28 @@ class Absence(_Part):
     grace: Milliseconds = 10 * MINUTE_MS
     """How long after the deadline it waits for touchpoints that are late themselves."""
     renewed_by: Selector | None = None
-    """The limit runs from the latest of these, related alike, instead."""
+    """The limit runs from the end of the latest of these before what was expected, related alike, instead."""
     excused_by: tuple[Near, ...] = ()
-    """Nothing like these, up to the deadline."""
+    """Nothing like these, up to the deadline unless they say another time."""
     first_in_contact: bool = False
     """Only the customer's first touchpoint since the company's last one in the conversation."""
 
+    @model_validator(mode="after")
+    def _has_limit(self) -> "Absence":
+        if self.within is None and self.due is None and not self.within_by_channel:
+            raise ValueError("an absence needs a limit: within, within_by_channel or due")
+        spans = [span for span in (self.within, *self.within_by_channel.values()) if span is not None]
+        if self.clock == "event" and any(span.working_days for span in spans):
+            raise ValueError("working days need clock: business")
+        return self
+
 
 class Change(_Part):
-    """A state that goes X, Y, X. Anchor: the touchpoint with which it is back; measures hops."""
+    """A state that goes X, Y, X. Anchor: the touchpoint with which it is back; measures hops.
+
+    A hop is a touchpoint of which the state is not that of the one before; those without a state do not count. Hops
+    that follow within `within` of the one before belong to the same finding and raise what it measures.
+    """
 
     of: Selector
     state: FieldName
@@ -304,13 +355,19 @@ class Change(_Part):
     returns: bool = True
     """It has to come back to a state that it had left."""
     within: Milliseconds
+    """From the last touchpoint of the first state to the anchor."""
     unless: tuple[Near, ...] = ()
 
 
 class Ratio(_Part):
-    """How many of some touchpoints are such as these, over a window that ends with the anchor; measures the share."""
+    """How many of some touchpoints are such as these, over a window that ends with the anchor; measures the share.
+
+    Anchor: the first of `among` with which it holds. As long as it holds with each further one within `within` of the
+    one before, it is one finding, which measures the worst share.
+    """
 
     of: Selector
+    """Those of `among` that are also such as these."""
     among: Selector
     within: Milliseconds
     at_least: float | None = Field(default=None, ge=0)
@@ -318,8 +375,15 @@ class Ratio(_Part):
     minimum: int = Field(default=1, ge=1)
     """So many of `among`, or it says nothing."""
     before: Milliseconds | None = None
-    """Compare with the same count over a window of this length before that one instead, by time."""
+    """Compare with the same count over a window of this length before that one instead, by time: the share is how many
+    times as often they come now. With none of them before it says nothing."""
     per: Per = Per.PERSON
+
+    @model_validator(mode="after")
+    def _has_limit(self) -> "Ratio":
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a ratio needs at_least or at_most, and not both")
+        return self
 
 
 class Minutes(_Part):
@@ -443,18 +507,18 @@ class RuleDefinition(_Part):
             raise ValueError(f"no example fires {', '.join(missing)}")
         if all(example.fires for example in self.examples):
             raise ValueError("no example must stay silent; give at least one")
-        for kind in sorted(_kinds_in(self)):
+        for kind in sorted(kinds_in(self)):
             if kind not in KINDS and kind not in self.own_kinds:
                 raise ValueError(f"{kind!r} is no verb of the contract; if it is one of yours, list it in own_kinds")
         return self
 
 
-def _kinds_in(part: Any) -> set[str]:
+def kinds_in(part: Any) -> set[str]:
     """All verbs that selectors below a part name."""
     if isinstance(part, Selector):
         return set(part.kind)
     if isinstance(part, BaseModel):
-        return {kind for name in type(part).model_fields for kind in _kinds_in(getattr(part, name))}
+        return {kind for name in type(part).model_fields for kind in kinds_in(getattr(part, name))}
     if isinstance(part, tuple) and not isinstance(part, (Bound, Span)):
-        return {kind for one in part for kind in _kinds_in(one)}
+        return {kind for one in part for kind in kinds_in(one)}
     return set()

@@ -1,15 +1,17 @@
 """What a rule is and what it finds."""
 
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from processors.entries import Entry
 from processors.friction.severity import SeverityScale
-from processors.friction.story import Story
+from processors.friction.story import Moment, Story
 from schemas.outputs import Check, EffortKind
+
+#: Among the kinds that a rule reads: every touchpoint that may begin, move or solve a matter, and every arrival.
+EVERY_ACT: Final = "*"
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,13 +26,16 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 class RuleParameters(msgspec.Struct, frozen=True, kw_only=True):
     """What every rule can be told: who it is, how bad its variants are, and how to say so.
 
-    A new meaning needs a new `version`; any change changes the content hash.
+    A new meaning needs a new `version`; any change changes the content hash. `effective_from` (UTC milliseconds) is the
+    start of the first anchor that it judges; frictions in `shadow` are found and told to nobody.
     """
 
     rule_id: str
     version: int
     variants: tuple[Variant, ...]
     severity: SeverityScale = SeverityScale()
+    effective_from: int = 0
+    shadow: bool = False
 
     def variant(self, name: str) -> Variant:
         """Variant by name.
@@ -60,12 +65,23 @@ class Finding:
     """That a pattern holds, and nothing derived from it yet; equal findings are described alike.
 
     `anchor` is the entry that it hangs on and that names it for ever. `facts` is whatever else the rule needs to
-    describe it: an immutable value of its own, equal when the description would be equal.
+    describe it: an immutable value of its own, equal when the description would be equal. `since` (UTC milliseconds) is
+    the moment from which it holds, where that is not the anchor's beginning: before the watermark reaches it, it is
+    none yet. `cleared_by` ended it, besides any solution of the matter. `is_confirmed` is false as long as touchpoints
+    that are late themselves may still contradict it.
     """
 
     anchor: Entry
     variant: str
     facts: Any
+    since: int | None = None
+    cleared_by: Moment | None = None
+    is_confirmed: bool = True
+
+    @property
+    def opened_at(self) -> int:
+        """The moment from which it holds, UTC milliseconds."""
+        return self.anchor.start if self.since is None else self.since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +107,10 @@ class Description:
 
 @dataclass(slots=True)
 class Findings:
-    """What a rule found in one story, and every moment at which time alone may change that, passed or not."""
+    """What a rule found in one story, and every moment at which time alone may change that, passed or not.
+
+    `found` is in the order of the anchors. Of several for one anchor, the first that holds by now counts.
+    """
 
     found: list[Finding] = field(default_factory=list)
     deadlines: list[int] = field(default_factory=list)
@@ -107,7 +126,17 @@ class FrictionRule(Protocol):
 
     @property
     def content_hash(self) -> str:
-        """`parameters_hash` of its parameters, computed once."""
+        """32 hex characters that change with all that it was told, computed once."""
+        ...
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Kinds of the touchpoints that it looks at, `EVERY_ACT` for all but looking around."""
+        ...
+
+    @property
+    def triggers(self) -> frozenset[str]:
+        """Kinds of touchpoints without any of which it finds nothing and waits for nothing; `EVERY_ACT`: it may."""
         ...
 
     def find(self, story: Story, watermark: int) -> Findings:
@@ -133,8 +162,3 @@ class LedgerRule:
     """
 
     __slots__ = ()
-
-
-def parameters_hash(parameters: RuleParameters) -> str:
-    """32 hex characters that change with any parameter of a rule."""
-    return blake2b(msgspec.msgpack.encode(parameters, order="deterministic"), digest_size=16).hexdigest()

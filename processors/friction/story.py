@@ -42,6 +42,7 @@ class Story:
         self.redirects = fold.redirects
         #: What every journey has cost so far; for rules that are asked after the others, none for those.
         self.efforts: tuple[JourneyEffort, ...] = ()
+        self.by_kind = fold.by_kind
         self._fold = fold
         self._related: dict[Contact, list[Related]] | None = None
         self._solutions: Timeline | None = None

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from processors.entries import Entry
+
 _ENGLISH: Final[dict[str, str]] = {
     "email": "e-mail",
     "field": "field service",
@@ -40,6 +42,10 @@ _GERMAN: Final[dict[str, str]] = {
 }
 
 
+#: Words that `words_for` always has.
+COMMON_WORDS: Final = frozenset({"about", "about_de", "from_channel", "from_channel_de", "to_channel", "to_channel_de"})
+
+
 def words_for(from_channel: str, to_channel: str, topic: str | None, **more: str) -> dict[str, str]:
     """Words that every sentence may use, each as `name` and `name_de`; a channel without a word stays as it is."""
     return {
@@ -51,3 +57,10 @@ def words_for(from_channel: str, to_channel: str, topic: str | None, **more: str
         "about_de": f" zu {topic}" if topic else "",
         **more,
     }
+
+
+def topic_of(entry: Entry) -> str | None:
+    """Its topic, or that of its conversation."""
+    if entry.touchpoint.topic is None and entry.contact is not None:
+        return entry.contact.topic
+    return entry.touchpoint.topic

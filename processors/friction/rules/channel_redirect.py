@@ -4,9 +4,9 @@ from typing import Final, NamedTuple
 
 from processors.durations import spell_duration
 from processors.entries import Entry
-from processors.friction.finding import Cost, Description, Finding, Findings, RuleParameters, Variant, parameters_hash
+from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.story import Moment, Story
-from processors.friction.wording import words_for
+from processors.friction.wording import COMMON_WORDS, topic_of, words_for
 from processors.kinds import FORM
 from processors.settings import DAY_MS, HOUR_MS, MINUTE_MS
 from schemas.outputs import Check, EffortKind
@@ -23,66 +23,10 @@ ACCEPTED_REASONS: Final = frozenset({"customer_request", "emergency"})
 COMPELLING_REASONS: Final = frozenset({"authentication", "payment_security", "legal"})
 COMPELLED_BASE: Final = 1
 
-VARIANTS: Final = (
-    Variant(
-        name=REDIRECTED,
-        base=2,
-        sentence_en="A customer asked on {from_channel}{about} and was sent to {to_channel}.",
-        sentence_de="Ein Kunde fragte über {from_channel_de}{about_de} an und wurde an {to_channel_de} verwiesen.",
-    ),
-    Variant(
-        name=FOLLOWED,
-        base=3,
-        sentence_en=(
-            "A customer asked on {from_channel}{about}, was sent to {to_channel} and went there {arrived_after} later."
-        ),
-        sentence_de=(
-            "Ein Kunde fragte über {from_channel_de}{about_de} an, wurde an {to_channel_de} verwiesen und ging nach"
-            " {arrived_after} dorthin."
-        ),
-    ),
-    Variant(
-        name=FORM_DEMANDED,
-        base=4,
-        sentence_en="A customer asked on {from_channel}{about} and was sent to {to_channel} to fill in a form.",
-        sentence_de=(
-            "Ein Kunde fragte über {from_channel_de}{about_de} an und wurde an {to_channel_de} verwiesen, um dort ein"
-            " Formular auszufüllen."
-        ),
-    ),
-    Variant(
-        name=CHAIN,
-        base=4,
-        sentence_en=(
-            "A customer asked on {from_channel}{about} and was sent on to {to_channel}, {since_earlier} after having"
-            " been sent away before."
-        ),
-        sentence_de=(
-            "Ein Kunde fragte über {from_channel_de}{about_de} an und wurde an {to_channel_de} verwiesen,"
-            " {since_earlier} nachdem er schon einmal weggeschickt worden war."
-        ),
-    ),
-    Variant(
-        name=LOST,
-        base=4,
-        sentence_en=(
-            "A customer asked on {from_channel}{about}, was sent to {to_channel} and never arrived: no solution"
-            " within {lost_after}."
-        ),
-        sentence_de=(
-            "Ein Kunde fragte über {from_channel_de}{about_de} an, wurde an {to_channel_de} verwiesen und kam dort"
-            " nie an: keine Lösung binnen {lost_after}."
-        ),
-    ),
-)
-
 
 class ChannelRedirect(RuleParameters, frozen=True, kw_only=True):
     """Windows and minutes of the pattern; all are our defaults. Durations are milliseconds, bounds inclusive."""
 
-    rule_id: str = "channel_redirect"
-    version: int = 1
-    variants: tuple[Variant, ...] = VARIANTS
     follow_window_ms: int = 48 * HOUR_MS
     form_window_ms: int = 48 * HOUR_MS
     lost_after_ms: int = 72 * HOUR_MS
@@ -111,9 +55,14 @@ class ChannelRedirectRule:
     form or data was demanded), `followed` (arrived), `lost` (neither arrival nor solution), `redirected`.
     """
 
-    def __init__(self, parameters: ChannelRedirect | None = None) -> None:
-        self.parameters = parameters or ChannelRedirect()
-        self.content_hash = parameters_hash(self.parameters)
+    PARAMETERS: Final = ChannelRedirect
+    WORDS: Final = COMMON_WORDS | {"arrived_after", "since_earlier", "lost_after"}
+    reads: Final = frozenset({EVERY_ACT})
+    triggers: Final = frozenset({"contact.redirected"})
+
+    def __init__(self, parameters: ChannelRedirect, content_hash: str) -> None:
+        self.parameters = parameters
+        self.content_hash = content_hash
 
     def find(self, story: Story, watermark: int) -> Findings:
         """Every redirect that is a friction, in story order; `lost` waits for its deadline."""
@@ -264,13 +213,6 @@ class ChannelRedirectRule:
 def demanded(entry: Entry) -> int:
     """Number of data that the customer has to enter: fields, else the items asked for."""
     return entry.touchpoint.fields_required or len(entry.touchpoint.items_requested)
-
-
-def topic_of(entry: Entry) -> str | None:
-    """Its topic, or that of its conversation."""
-    if entry.touchpoint.topic is None and entry.contact is not None:
-        return entry.contact.topic
-    return entry.touchpoint.topic
 
 
 def _order(entry: Entry) -> tuple[int, str, str]:

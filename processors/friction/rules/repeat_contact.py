@@ -5,54 +5,22 @@ from typing import Final, NamedTuple
 from processors.contacts import Contact, Spent
 from processors.durations import spell_duration, spell_gap
 from processors.entries import Entry
-from processors.friction.finding import Cost, Description, Finding, Findings, RuleParameters, Variant, parameters_hash
+from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.guards import invited, new_object, scheduled
 from processors.friction.story import Related, Story
-from processors.friction.wording import words_for
+from processors.friction.wording import COMMON_WORDS, words_for
 from processors.settings import DAY_MS, HOUR_MS
 from schemas.outputs import Check, EffortKind
+from schemas.vocabulary import CONTACT_KINDS
 
 REPEAT: Final = "repeat"
 THIRD: Final = "third"
 FIFTH: Final = "fifth"
 
-VARIANTS: Final = (
-    Variant(
-        name=REPEAT,
-        base=2,
-        sentence_en="A customer came again{about} on {to_channel}, {gap} after a contact on {from_channel}.",
-        sentence_de=(
-            "Ein Kunde meldete sich erneut{about_de} über {to_channel_de}, {gap} nach einem Kontakt über"
-            " {from_channel_de}."
-        ),
-    ),
-    Variant(
-        name=THIRD,
-        base=3,
-        sentence_en="A customer came for the {ordinal} time{about}, now on {to_channel}; it began on {from_channel}.",
-        sentence_de=(
-            "Ein Kunde meldete sich zum {position}. Mal{about_de}, jetzt über {to_channel_de}; begonnen hatte es über"
-            " {from_channel_de}."
-        ),
-    ),
-    Variant(
-        name=FIFTH,
-        base=4,
-        sentence_en="A customer came for the {ordinal} time{about}, now on {to_channel}; it began on {from_channel}.",
-        sentence_de=(
-            "Ein Kunde meldete sich zum {position}. Mal{about_de}, jetzt über {to_channel_de}; begonnen hatte es über"
-            " {from_channel_de}."
-        ),
-    ),
-)
-
 
 class RepeatContact(RuleParameters, frozen=True, kw_only=True):
     """Windows of the pattern, milliseconds, inclusive. Seven days, same customer, same tag is common practice."""
 
-    rule_id: str = "repeat_contact"
-    version: int = 1
-    variants: tuple[Variant, ...] = VARIANTS
     window_ms: int = 7 * DAY_MS
     short_window_ms: int = 24 * HOUR_MS
     long_window_ms: int = 30 * DAY_MS
@@ -92,9 +60,14 @@ class RepeatContactRule:
     in the chain: `repeat` (second), `third` (third and fourth), `fifth` (from the fifth on).
     """
 
-    def __init__(self, parameters: RepeatContact | None = None) -> None:
-        self.parameters = parameters or RepeatContact()
-        self.content_hash = parameters_hash(self.parameters)
+    PARAMETERS: Final = RepeatContact
+    WORDS: Final = COMMON_WORDS | {"gap", "position", "ordinal"}
+    reads: Final = frozenset({EVERY_ACT})
+    triggers: Final = CONTACT_KINDS
+
+    def __init__(self, parameters: RepeatContact, content_hash: str) -> None:
+        self.parameters = parameters
+        self.content_hash = content_hash
 
     def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - a repeat is one at once
         """Every repeat in story order; time alone changes nothing."""

@@ -5,45 +5,21 @@ from typing import Final, NamedTuple
 from processors.contacts import Contact, Spent
 from processors.durations import spell_duration, spell_gap
 from processors.entries import Entry
-from processors.friction.finding import Cost, Description, Finding, Findings, RuleParameters, Variant, parameters_hash
+from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.guards import household, invited
 from processors.friction.story import Moment, Related, Story
-from processors.friction.wording import words_for
+from processors.friction.wording import COMMON_WORDS, words_for
 from processors.settings import HOUR_MS, MINUTE_MS
 from schemas.outputs import Check, EffortKind
+from schemas.vocabulary import CONTACT_KINDS
 
 SWITCHED: Final = "switched"
 AFTER_SELF_HELP: Final = "after_self_help"
-
-VARIANTS: Final = (
-    Variant(
-        name=SWITCHED,
-        base=2,
-        sentence_en="A customer got no solution on {from_channel}{about} and tried {to_channel} {gap} later.",
-        sentence_de=(
-            "Ein Kunde bekam über {from_channel_de}{about_de} keine Lösung und versuchte es nach {gap} über"
-            " {to_channel_de}."
-        ),
-    ),
-    Variant(
-        name=AFTER_SELF_HELP,
-        base=3,
-        sentence_en=(
-            "A customer got no solution on {from_channel}{about}, looked for help online and called {gap} later."
-        ),
-        sentence_de=(
-            "Ein Kunde bekam über {from_channel_de}{about_de} keine Lösung, suchte online Hilfe und rief nach {gap} an."
-        ),
-    ),
-)
 
 
 class UnpromptedSwitch(RuleParameters, frozen=True, kw_only=True):
     """Windows and minutes of the pattern; all are our defaults. Durations are milliseconds, bounds inclusive."""
 
-    rule_id: str = "unprompted_switch"
-    version: int = 1
-    variants: tuple[Variant, ...] = VARIANTS
     window_ms: int = 24 * HOUR_MS
     self_help_window_ms: int = HOUR_MS
     switch_ms: int = 3 * MINUTE_MS
@@ -72,9 +48,14 @@ class UnpromptedSwitchRule:
     the app shortly before.
     """
 
-    def __init__(self, parameters: UnpromptedSwitch | None = None) -> None:
-        self.parameters = parameters or UnpromptedSwitch()
-        self.content_hash = parameters_hash(self.parameters)
+    PARAMETERS: Final = UnpromptedSwitch
+    WORDS: Final = COMMON_WORDS | {"gap"}
+    reads: Final = frozenset({EVERY_ACT})
+    triggers: Final = CONTACT_KINDS
+
+    def __init__(self, parameters: UnpromptedSwitch, content_hash: str) -> None:
+        self.parameters = parameters
+        self.content_hash = content_hash
 
     def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - a switch is one at once
         """Every switch in story order; time alone changes nothing."""

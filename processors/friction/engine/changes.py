@@ -1,0 +1,106 @@
+"""A state that goes forth and back."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
+
+from processors.durations import spell_duration
+from processors.entries import Entry
+from processors.friction.definition import Change
+from processors.friction.engine.counts import spell_number
+from processors.friction.engine.groups import grouped
+from processors.friction.engine.matching import Known, Match, Scene
+from processors.friction.engine.selectors import chooser
+from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
+from schemas.outputs import Check
+
+
+class Hop(NamedTuple):
+    """From the last touchpoint of one state to the first of another."""
+
+    before: Entry
+    after: Entry
+
+
+class ChangeMatcher:
+    """Follows the state of each group through its touchpoints."""
+
+    WORDS: ClassVar[frozenset[str]] = frozenset({"count", "limit", "window"})
+
+    def __init__(self, told: Change, ignored_places: tuple[str, ...]) -> None:
+        self._told = told
+        self.trigger = chooser(told.of, ignored_places)
+        self._unless = surroundings(told.unless)
+
+    def _state(self, entry: Entry) -> Any:
+        return getattr(entry.touchpoint, self._told.state)
+
+    def find(self, scene: Scene) -> Iterator[Match]:
+        """One match for every run of hops that is long enough and comes back."""
+        stated = [entry for entry in scene.choose(self.trigger) if self._state(entry) not in (None, ())]
+        for group in grouped(stated, self._told.per):
+            hops = [Hop(one, other) for one, other in pairwise(group) if self._state(one) != self._state(other)]
+            yield from self._runs(scene, hops)
+
+    def _runs(self, scene: Scene, hops: list[Hop]) -> Iterator[Match]:
+        told = self._told
+        place = low = 0
+        while place < len(hops):
+            anchor = hops[place].after
+            while low <= place and hops[low].before.start < anchor.start - told.within:
+                low += 1
+            if self._holds(hops[low : place + 1]):
+                first = hops[low].before
+                free = nothing_around(scene, Frame(first, anchor, anchor.start), self._unless)
+                if free.holds:
+                    end = place + 1
+                    while end < len(hops) and hops[end].after.start - hops[end - 1].after.start <= told.within:
+                        end += 1
+                    yield Match(
+                        anchor=anchor,
+                        first=first,
+                        members=(first, *(hop.after for hop in hops[low:end])),
+                        measure=float(end - low),
+                        gap_ms=anchor.start - first.start,
+                        known_at=max(anchor.start, free.known_at),
+                        checks=(
+                            Check("states", self._path(first, hops[low:end]), "forth and back", passed=True),
+                            *excuses(self._unless),
+                        ),
+                    )
+                    place = low = end
+                    continue
+            place += 1
+
+    def _holds(self, hops: list[Hop]) -> bool:
+        if len(hops) < self._told.at_least:
+            return False
+        back = self._state(hops[-1].after)
+        return not self._told.returns or any(self._state(hop.before) == back for hop in hops)
+
+    def _path(self, first: Entry, hops: list[Hop]) -> str:
+        return ", ".join(str(self._state(entry)) for entry in (first, *(hop.after for hop in hops)))
+
+    def reached_at(self, match: Match, level: float) -> int | None:
+        """At once when it hopped that often."""
+        return match.known_at if match.measure >= level else None
+
+    def checks(self, match: Match) -> tuple[Check, ...]:
+        """Hops beside their threshold, and the time that they took beside the window."""
+        return (
+            Check("hops", spell_number(match.measure), f"at least {self._told.at_least}", passed=True),
+            Check("window", spell_duration(match.gap_ms), f"at most {spell_duration(self._told.within)}", passed=True),
+        )
+
+    def nearest_miss(self, match: Match) -> str:
+        """How much later the change back would have had to be."""
+        spare = spell_duration(self._told.within - match.gap_ms)
+        return f"would not have fired with the change back more than {spare} later"
+
+    def words(self, match: Match, known: Known) -> dict[str, str]:  # noqa: ARG002 - for absences only
+        """Hops, and the window."""
+        return {
+            "count": spell_number(match.measure),
+            "limit": str(self._told.at_least),
+            "window": spell_duration(self._told.within),
+        }
