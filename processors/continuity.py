@@ -56,14 +56,15 @@ class Component(NamedTuple):
 class Switch(NamedTuple):
     """From one leg to the next: `opening` is the first touchpoint of the new one, `before` the last of the old one.
 
-    `via` is the redirect or the transfer, `asked_again` what of the new leg asked for known items, each with their
-    number.
+    `via` is the redirect or the transfer, `from_team` who passed on or was last named on the old leg. `asked_again` are
+    touchpoints of the new leg that ask for known items, each with their number.
     """
 
     kind: SwitchKind
     before: Entry
     opening: Entry
     via: Entry | None
+    from_team: str | None
     from_channel: str
     to_channel: str
     components: tuple[Component, ...]
@@ -202,6 +203,7 @@ def _switch(leg: _Leg, begun: _Beginning, given: Mapping[str, int], scale: Conti
         before=before[-1],
         opening=begun.opening,
         via=begun.via,
+        from_team=_team(begun, before),
         from_channel=begun.source.channel,
         to_channel=leg.channel,
         components=(
@@ -217,6 +219,12 @@ def _switch(leg: _Leg, begun: _Beginning, given: Mapping[str, int], scale: Conti
         ),
         asked_again=tuple((entry, len(items)) for entry, items in asked_again.items()),
     )
+
+
+def _team(begun: _Beginning, before: list[Entry]) -> str | None:
+    passed_on_by = begun.opening.touchpoint.from_team if begun.kind is SwitchKind.TRANSFER else None
+    named = (team for entry in reversed(before) if (team := entry.touchpoint.team) is not None)
+    return passed_on_by or next(named, None)
 
 
 def _items(entry: Entry, given: Mapping[str, int], place: int) -> frozenset[str]:

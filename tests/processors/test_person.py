@@ -136,8 +136,9 @@ def test_minutes_of_postings_journeys_and_frictions_agree(story: list[AppliedTou
         }
     for friction in judgement.frictions:
         posted = [posting for posting in judgement.postings if posting.friction_id == friction.friction_id]
-        assert friction.minutes == pytest.approx(sum(posting.minutes for posting in posted))
-        assert {posting.team for posting in posted} == {friction.team}
+        # What another friction claims with better reason is posted for that one.
+        assert sum(posting.minutes for posting in posted) <= friction.minutes + 1e-9
+        assert {posting.team for posting in posted} <= {friction.team}
 
 
 @given(stories(), watermarks, watermarks)

@@ -57,15 +57,12 @@ class ContextLossRule:
         """Everything about one switch."""
         told, anchor = self.parameters, finding.anchor
         switch: Switch = finding.facts
-        team = anchor.touchpoint.from_team or switch.before.touchpoint.team
-        if team is None and switch.before.contact is not None:
-            team = switch.before.contact.team
         proofs = (switch.via, switch.before, anchor, *(entry for entry, _ in switch.asked_again))
         return Description(
             base=told.variant(finding.variant).base,
             from_channel=switch.from_channel,
             to_channel=switch.to_channel,
-            team=team,
+            team=switch.from_team,
             topic=topic_of(anchor),
             costs=self._costs(switch),
             evidence=tuple(dict.fromkeys(entry for entry in proofs if entry is not None)),
