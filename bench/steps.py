@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from processors.admission import AdmissionSettings, admit
 from processors.friction.catalogue import default_rules
+from processors.friction.finding import FrictionRule
 from processors.keyring import Key, Keyring
 from processors.person import PersonState, judge, step
 from processors.settings import CoreSettings
@@ -45,8 +46,8 @@ def admitted(values: list[bytes]) -> list[AppliedTouchpoint]:
     return found
 
 
-def judged(touchpoints: list[AppliedTouchpoint]) -> int:
-    rules, settings = default_rules(), CoreSettings()
+def judged(touchpoints: list[AppliedTouchpoint], rules: tuple[FrictionRule, ...]) -> int:
+    settings = CoreSettings()
     people: dict[str, PersonState] = {}
     for applied in touchpoints:
         state = people.setdefault(applied.identity_hash, PersonState("default", applied.identity_hash))
@@ -63,7 +64,8 @@ def steps(touchpoints: list[Touchpoint]) -> dict[str, Callable[[], object]]:
         "encode": lambda: [encode(touchpoint) for touchpoint in touchpoints],
         "decode": lambda: [decode(value) for value in values],
         "decode and admit": lambda: admitted(values),
-        "step and judge": lambda: judged(applied),
+        "step, no rules": lambda: judged(applied, ()),
+        "step and judge": lambda: judged(applied, default_rules()),
         "rows": lambda: touchpoint_block(applied, token_prefix="bench"),
     }
 

@@ -125,7 +125,7 @@ each_class = pytest.mark.parametrize("classes", [(name,) for name in CLASSES] + 
 
 
 @each_class
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_judging_on_and_in_any_order_equals_judging_from_scratch(classes: tuple[str, ...], data: st.DataObject) -> None:
     rules = (data.draw(rules_of(*classes)), data.draw(rules_of("sequence")))
@@ -142,7 +142,7 @@ def test_judging_on_and_in_any_order_equals_judging_from_scratch(classes: tuple[
 
 
 @each_class
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_deadlines_do_not_depend_on_the_watermark_and_nothing_changes_between_them(
     classes: tuple[str, ...], data: st.DataObject
