@@ -27,12 +27,14 @@ pytestmark = pytest.mark.stack
 #: Steps that sessions and rules turn on; what is asked of a redirect within three days lies on one journey.
 STEPS = (0, MINUTE, 30 * MINUTE, 30 * MINUTE, HOUR, 24 * HOUR, 48 * HOUR, 72 * HOUR)
 KINDS = (
-    "page.viewed page.viewed contact.transferred case.assigned contact.started contact.started contact.started contact.started contact.started"
+    "page.viewed page.viewed contact.started contact.started contact.started contact.started contact.started"
     " contact.ended message.sent form.submitted form.submitted form.started contact.redirected contact.redirected"
     " case.resolved data.requested callback.promised login.succeeded visit.ended something.new"
+    " contact.transferred case.assigned"
 ).split()
 BY_COMPANY = frozenset(
-    "message.sent contact.redirected contact.transferred case.assigned case.resolved data.requested callback.promised".split()
+    "message.sent contact.redirected contact.transferred case.assigned case.resolved data.requested"
+    " callback.promised".split()
 )
 
 
