@@ -1,13 +1,22 @@
 """What analysts read about effort: accounts that agree, and budgets by week and topic, in numbers."""
 
+from random import Random
+from typing import Any
+
 import pytest
 
+from processors.friction.catalogue import default_rules
+from processors.person import judge, restore
+from processors.settings import CoreSettings
+from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
-from sinks.clickhouse.rows import effort_posting_block, journey_block
+from sinks.clickhouse.migrator import migrate
+from sinks.clickhouse.rows import effort_posting_block, friction_block, journey_block, person_block, touchpoint_block
 from sinks.clickhouse.writer import Writer
 from tests.support.facts import journey, posting
-from tests.support.touchpoints import DAY, MONDAY
+from tests.support.sql_oracle import SqlOracle, published_chains, published_overspent
+from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, TENANT, happened
 
 pytestmark = pytest.mark.stack
 
@@ -64,3 +73,76 @@ def test_budgets_by_week_and_topic(writer: Writer, address: ClickHouseAddress) -
     ]
     burns = client.execute("SELECT effort_burn FROM v_journeys WHERE tenant = 'budgets' ORDER BY journey_id")
     assert burns == [(1.0,), (1.5,), (2.0,), (0.3,), (None,)]
+
+
+class Views:
+    """The views of one database, for an oracle."""
+
+    def __init__(self, address: ClickHouseAddress) -> None:
+        self._client = connect(address)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        rows, described = self._client.execute(sql, with_column_types=True)
+        return [dict(zip([name for name, _ in described], row, strict=True)) for row in rows]
+
+    def value(self, sql: str) -> Any:
+        ((value,),) = self._client.execute(sql)
+        return value
+
+
+def life(rng: Random, number: int) -> list[AppliedTouchpoint]:
+    """Touchpoints of one person that make no sense: waits, redirects, transfers and data asked for, on two matters."""
+    kinds = "contact.started call.offered contact.redirected contact.transferred form.submitted data.requested".split()
+    at = MONDAY
+    story = []
+    for place in range(rng.randint(1, 14)):
+        at += rng.choice((0, MINUTE, HOUR, DAY))
+        kind = rng.choice(kinds)
+        is_company = kind in {"contact.redirected", "contact.transferred", "data.requested"}
+        story.append(
+            happened(
+                kind,
+                at,
+                id=f"{number}-{place}",
+                identities=(f"customer_no:{number:032x}",),
+                channel=rng.choice(("phone", "web", "email")),
+                topic=rng.choice((None, "a", "a", "b")),
+                actor="agent" if is_company else "customer",
+                direction="outbound" if is_company else "inbound",
+                team=rng.choice((None, "x", "y")),
+                from_team=rng.choice((None, "x")) if is_company else None,
+                to_team=rng.choice((None, "y", "z")) if is_company else None,
+                redirect_to=rng.choice(("web", "phone")) if kind == "contact.redirected" else None,
+                items_requested=("iban",) if kind == "data.requested" else (),
+                wait_ms=rng.choice((None, 1, 7 * MINUTE)),
+                active_ms=rng.choice((None, 9 * MINUTE)),
+            )
+        )
+    return story
+
+
+def test_sql_agrees_with_the_ledger_of_lives_that_make_no_sense(engine: ClickHouseAddress) -> None:
+    address = ClickHouseAddress(port=engine.port, database="ledger")
+    migrate(address)
+    writer = Writer(address)
+    rng = Random(1)
+    for number in range(60):
+        story = life(rng, number)
+        state = restore(TENANT, f"{number:032x}", story)
+        facts = judge(state, default_rules(), MONDAY + 60 * DAY, CoreSettings())
+        prefix = str(number)
+        writer.insert(touchpoint_block(story, token_prefix=prefix))
+        writer.insert(friction_block([(one, 1) for one in facts.frictions], token_prefix=prefix))
+        writer.insert(journey_block([(one, 1) for one in facts.journeys], token_prefix=prefix))
+        writer.insert(effort_posting_block([(one, 1) for one in facts.postings], token_prefix=prefix))
+        writer.insert(person_block([(facts.person, 1, 0)], token_prefix=prefix))
+    writer.close()
+    views = Views(address)
+    oracle = SqlOracle(views)
+    ledger = oracle.ledger()
+    assert ledger.postings > 200
+    assert ledger[1:] == (1, 4, 0, 0, 0)
+    assert oracle.overspent() == published_overspent(views)
+    assert {variant for _, variant in oracle.overspent()} == {"exceeded", "doubled"}
+    assert oracle.chains() == published_chains(views)
+    assert max(len(teams) for teams, _ in oracle.chains().values()) > 2
