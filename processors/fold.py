@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
+from processors.acts import is_solution
 from processors.contacts import Contact, is_contact
 from processors.entries import Entry
-from processors.journeys import Stitching, is_solution
+from processors.journeys import Stitching
 from processors.kinds import ARRIVAL, CONSENT, ENDING, FORM, INVITATION, QUIET, REDIRECT, SELF_HELP, family
 from processors.sessions import Visit, join_session
 from processors.settings import CoreSettings
@@ -56,7 +57,7 @@ class Fold:
         if not entry.is_judged:
             return
         visit = join_session(self.visits, entry, self.settings)
-        self.stitching.join(entry, visit)
+        strand = self.stitching.join(entry, visit)
         kind = entry.touchpoint.kind
         same_kind = self.by_kind.get(kind)
         if same_kind is None:
@@ -67,6 +68,8 @@ class Fold:
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
             self._trace(entry)
         if roles & QUIET and not roles & (CONSENT | ENDING) and entry.touchpoint.thread_id is None:
+            # A wait is posted to the ledger wherever it was measured, and a topic has a budget.
+            self._acts += entry.touchpoint.wait_ms is not None or strand.named_by is entry
             return
         self._acts += 1
         self._converse(entry)

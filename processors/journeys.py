@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 
+from processors.acts import is_handoff, is_solution
 from processors.contacts import is_contact
+from processors.continuity import Switch, lowest_score, switches_of
 from processors.durations import minutes
-from processors.effort import post_wait
+from processors.effort import Claim, claim_wait
 from processors.entries import Entry
 from processors.identifiers import content_hash, hash_id
-from processors.kinds import ENDING, HANDOFF, QUIET, REDIRECT, SOLUTION, SOLUTION_IF_OK
+from processors.kinds import ENDING, QUIET, REDIRECT, family
 from processors.matters import is_lasting
 from processors.sessions import Visit
 from processors.settings import CoreSettings
-from schemas.outputs import EffortPosting, Journey, JourneyStatus
+from schemas.outputs import Journey, JourneyStatus
 
 _PROMISES_MADE = frozenset({"promise.made", "callback.promised"})
 _PROMISES_ENDED = frozenset({"promise.kept", "promise.broken", "callback.reached"})
@@ -24,12 +26,14 @@ class Outline:
         "channels",
         "closes_at",
         "contacts",
+        "handoff_chain",
         "handoffs",
         "is_solved",
         "journey_id",
         "last_event_at",
         "objects",
         "open_promises",
+        "redirect_chain",
         "redirects",
         "refs",
         "topic",
@@ -46,6 +50,8 @@ class Outline:
         self.wait_ms = 0
         self.waits: list[Entry] = []
         channels: dict[str, None] = {}
+        handoff_chain: list[str] = []
+        redirect_chain: list[str] = []
         objects: set[str] = set()
         solved_at: int | None = None
         contacted_at: int | None = None
@@ -66,8 +72,15 @@ class Outline:
                 self.contacts += entry.contact is not None and entry.contact.opening is entry
             if is_solution(entry):
                 solved_at = entry.end if solved_at is None else max(solved_at, entry.end)
-            self.redirects += bool(entry.roles & REDIRECT)
-            self.handoffs += is_handoff(entry)
+            if entry.roles & REDIRECT:
+                self.redirects += 1
+                if touchpoint.redirect_to is not None:
+                    _pass_on(redirect_chain, touchpoint.channel, touchpoint.redirect_to)
+            if is_handoff(entry):
+                self.handoffs += 1
+                _pass_on(handoff_chain, touchpoint.from_team or touchpoint.team, touchpoint.to_team)
+        self.handoff_chain = tuple(handoff_chain)
+        self.redirect_chain = tuple(redirect_chain)
         self.channels = tuple(channels)
         self.objects = tuple(sorted(objects))
         self.refs = tuple(entry.ref for entry in entries)
@@ -84,17 +97,31 @@ class Strand:
     A strand is a journey as soon as something other than looking around belongs to it (`is_begun`).
     """
 
-    __slots__ = ("_outline", "_parent", "_stamp", "_stamped", "_waits", "entries", "is_begun", "is_sorted")
+    __slots__ = (
+        "_outline",
+        "_parent",
+        "_stamp",
+        "_stamped",
+        "_switches",
+        "_waits",
+        "entries",
+        "is_begun",
+        "is_sorted",
+        "named_by",
+    )
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.is_begun = False
         self.is_sorted = True
+        #: The entry that first named a topic, while the strand stands for itself.
+        self.named_by: Entry | None = None
         self._parent: Strand | None = None
         self._outline: Outline | None = None
-        self._stamp: tuple[bool, int] | None = None
+        self._stamp: tuple[bool, float] | None = None
         self._stamped: tuple[Journey, int] | None = None
-        self._waits: tuple[tuple[EffortPosting, int], ...] = ()
+        self._switches: tuple[Switch, ...] | None = None
+        self._waits: tuple[Claim, ...] = ()
 
     def root(self) -> "Strand":
         """The strand that this one has become part of."""
@@ -115,8 +142,11 @@ class Strand:
         self.entries.append(entry)
         entry.strand = self
         self._outline = None
+        if self.named_by is None and entry.touchpoint.topic is not None:
+            self.named_by = entry
         if not entry.roles & QUIET:
             self.is_begun = True
+            self._switches = None
 
     def union(self, other: "Strand") -> "Strand":
         """Both strands as one; the smaller moves, so that any sequence of unions stays O(n log n)."""
@@ -128,7 +158,9 @@ class Strand:
         one.entries.extend(other.entries)
         one.is_sorted = False
         one.is_begun |= other.is_begun
+        one.named_by = one.named_by or other.named_by
         one._outline = None
+        one._switches = None
         other._parent = one
         other.entries = []
         other._outline = None
@@ -146,29 +178,37 @@ class Strand:
         return self._outline
 
     def stamped(
-        self, person_key: str, settings: CoreSettings, *, friction_ms: int, watermark: int
+        self, person_key: str, settings: CoreSettings, *, effort_minutes: float, watermark: int
     ) -> tuple[Journey, int]:
-        """The journey as a fact with its content hash; `friction_ms` is what its frictions cost the customer."""
+        """The journey as a fact with its content hash; `effort_minutes` is the sum of its postings."""
         outline = self.outline(settings)
-        stamp = (outline.closes_at <= watermark, friction_ms)
+        stamp = (outline.closes_at <= watermark, effort_minutes)
         if self._stamped is None or stamp != self._stamp:
-            effort_ms = friction_ms + outline.wait_ms
-            journey = self._journey(outline, person_key, is_closed=stamp[0], effort_ms=effort_ms)
+            journey = self._journey(outline, person_key, settings, is_closed=stamp[0], effort_minutes=effort_minutes)
             self._stamped = (journey, content_hash(journey))
             self._stamp = stamp
         return self._stamped
 
-    def stamped_waits(self, person_key: str, settings: CoreSettings) -> tuple[tuple[EffortPosting, int], ...]:
-        """Postings of the waits measured in it, with their content hashes."""
+    def claimed_waits(self, person_key: str, settings: CoreSettings) -> tuple[Claim, ...]:
+        """Claims of the waits measured in it."""
         outline = self.outline(settings)
         if outline.waits and not self._waits:
-            postings = (
-                post_wait(entry, person_key=person_key, journey_id=outline.journey_id) for entry in outline.waits
+            self._waits = tuple(
+                claim_wait(entry, person_key=person_key, journey_id=outline.journey_id) for entry in outline.waits
             )
-            self._waits = tuple((posting, content_hash(posting)) for posting in postings)
         return self._waits
 
-    def _journey(self, outline: Outline, person_key: str, *, is_closed: bool, effort_ms: int) -> Journey:
+    def switches(self, settings: CoreSettings) -> tuple[Switch, ...]:
+        """Every time the customer or the matter had to go elsewhere, in story order."""
+        outline = self.outline(settings)
+        if self._switches is None:
+            is_moved = outline.handoffs or len({family(channel) for channel in outline.channels}) > 1
+            self._switches = switches_of(self.entries, settings.continuity) if is_moved else ()
+        return self._switches
+
+    def _journey(
+        self, outline: Outline, person_key: str, settings: CoreSettings, *, is_closed: bool, effort_minutes: float
+    ) -> Journey:
         first, last = self.entries[0], self.entries[-1]
         return Journey(
             journey_id=outline.journey_id,
@@ -186,8 +226,12 @@ class Strand:
             contacts=outline.contacts,
             handoffs=outline.handoffs,
             redirects=outline.redirects,
+            handoff_chain=outline.handoff_chain,
+            redirect_chain=outline.redirect_chain,
+            continuity=lowest_score(self.switches(settings), settings.continuity),
             wait_minutes=minutes(outline.wait_ms),
-            effort_minutes=minutes(effort_ms),
+            effort_minutes=effort_minutes,
+            effort_budget_minutes=settings.effort_budget(first.touchpoint.tenant, outline.topic),
             outcome="solved" if outline.is_solved else "unsolved" if is_closed else "open",
             objects=outline.objects,
             open_promises=outline.open_promises,
@@ -255,23 +299,6 @@ class Stitching:
         return strand
 
 
-def is_solution(entry: Entry) -> bool:
-    """Whether it solves its matter: resolved, confirmed, or a conversation or form that ended well."""
-    if entry.roles & SOLUTION:
-        return True
-    return bool(entry.roles & SOLUTION_IF_OK) and entry.touchpoint.outcome == "ok"
-
-
-def is_handoff(entry: Entry) -> bool:
-    """Whether the matter went from one team to another: a transfer, or a case assigned anew."""
-    if not entry.roles & HANDOFF:
-        return False
-    touchpoint = entry.touchpoint
-    if touchpoint.kind == "contact.transferred":
-        return True
-    return touchpoint.from_team is not None and touchpoint.from_team != touchpoint.to_team
-
-
 def count_open_promises(entries: Iterable[Entry]) -> int:
     """Promises and call-backs that were neither kept nor broken yet.
 
@@ -292,3 +319,10 @@ def count_open_promises(entries: Iterable[Entry]) -> int:
             else:
                 open_ids.discard(entry.touchpoint.promise_id)
     return len(open_ids) + nameless
+
+
+def _pass_on(chain: list[str], from_: str | None, to: str | None) -> None:
+    """Lengthen a chain by where something came from, unless it stood there already, and by where it went."""
+    for place in (from_, to):
+        if place is not None and (not chain or chain[-1] != place):
+            chain.append(place)

@@ -1,7 +1,6 @@
 """One person: the set of their touchpoints, and everything that follows from it."""
 
 from bisect import insort
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
@@ -13,7 +12,6 @@ from processors.friction.assessment import Assessment, assess, stale_after
 from processors.friction.finding import FrictionRule
 from processors.friction.story import Story
 from processors.identifiers import content_hash, pack_version, unpack_version
-from processors.journeys import Strand
 from processors.membership import Membership
 from processors.settings import CoreSettings
 from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
@@ -272,16 +270,12 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
         sessions.append(session)
 
     frictions: list[Friction] = []
-    postings: list[EffortPosting] = []
-    friction_ms: defaultdict[Strand, int] = defaultdict(int)
-    known, posted = hashes[FactKind.FRICTION], hashes[FactKind.POSTING]
+    known = hashes[FactKind.FRICTION]
     for assessed in assessment.frictions:
         friction, known[friction.friction_id] = assessed.friction
         frictions.append(friction)
-        friction_ms[assessed.strand] += assessed.cost_ms
-        for posting, hash_ in assessed.postings:
-            posted[posting.posting_id] = hash_
-            postings.append(posting)
+    ledger = assessment.ledger
+    hashes[FactKind.POSTING] = ledger.hashes
 
     journeys: list[Journey] = []
     deadlines = list(assessment.deadlines)
@@ -289,15 +283,13 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
     for strand in fold.stitching.strands:
         if not (strand.is_root and strand.is_begun):
             continue
-        journey, hash_ = strand.stamped(
-            state.person_key, fold.settings, friction_ms=friction_ms[strand], watermark=watermark
+        outline = strand.outline(fold.settings)
+        effort_minutes = ledger.journey_minutes.get(outline.journey_id, 0.0)
+        journey, known[outline.journey_id] = strand.stamped(
+            state.person_key, fold.settings, effort_minutes=effort_minutes, watermark=watermark
         )
-        known[journey.journey_id] = hash_
         journeys.append(journey)
-        deadlines.append(strand.outline(fold.settings).closes_at)
-        for posting, hash_ in strand.stamped_waits(state.person_key, fold.settings):
-            posted[posting.posting_id] = hash_
-            postings.append(posting)
+        deadlines.append(outline.closes_at)
 
     wake_at = min((deadline for deadline in deadlines if deadline > watermark), default=None)
     person = Person(
@@ -311,6 +303,7 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
         sessions=len(sessions),
         journeys=len(journeys),
         frictions=len(frictions),
+        effort_minutes=ledger.minutes,
         next_deadline=wake_at,
         identifiers=state.identifiers,
     )
@@ -322,12 +315,12 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
         sessions=tuple(sessions),
         journeys=tuple(journeys),
         frictions=tuple(frictions),
-        postings=tuple(postings),
+        postings=ledger.postings,
         person=person,
         wake_at=wake_at,
         version=pack_version(state.epoch, len(state._set) + state.archived, passed),
         hashes=hashes,
-        anchor_epochs=_anchor_epochs(state, sessions, journeys, assessment, postings),
+        anchor_epochs=_anchor_epochs(state, sessions, journeys, assessment, ledger.postings),
     )
 
 

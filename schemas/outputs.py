@@ -34,7 +34,12 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journey(msgspec.Struct, frozen=True, kw_only=True):
-    """The stitched story of one person about one matter, across channels."""
+    """The stitched story of one person about one matter, across channels.
+
+    `continuity` is the lowest score of its switches, from 0 to 1, `None` where no switch is known well enough.
+    `handoff_chain` are teams and `redirect_chain` channels, in the order in which the matter or the customer was passed
+    on. `effort_minutes` is the sum of its postings, `effort_budget_minutes` what they may come to.
+    """
 
     journey_id: str
     tenant: str
@@ -51,8 +56,12 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     contacts: int
     handoffs: int
     redirects: int
+    handoff_chain: tuple[str, ...]
+    redirect_chain: tuple[str, ...]
+    continuity: float | None
     wait_minutes: float
     effort_minutes: float
+    effort_budget_minutes: float
     outcome: str
     objects: tuple[str, ...]
     open_promises: int
@@ -130,9 +139,10 @@ class EffortKind(StrEnum):
 
 
 class EffortPosting(msgspec.Struct, frozen=True, kw_only=True):
-    """Customer minutes as double entry: debit the customer, credit the team that caused them.
+    """Customer minutes as double entry: debit the customer on a journey, credit the team and the cause.
 
-    `voucher` is the touchpoint that proves the posting; `is_measured` tells measured minutes from defaults.
+    `cause` is the rule whose friction cost them, or `wait` for a wait that belongs to no friction. `voucher` is the
+    touchpoint that proves the posting; `is_measured` tells measured minutes from defaults.
     """
 
     posting_id: str
@@ -140,6 +150,7 @@ class EffortPosting(msgspec.Struct, frozen=True, kw_only=True):
     person_key: str
     journey_id: str
     friction_id: str | None
+    cause: str
     kind: EffortKind
     minutes: float
     is_measured: bool
@@ -151,7 +162,8 @@ class EffortPosting(msgspec.Struct, frozen=True, kw_only=True):
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """The human behind identities, as far as the touchpoints tell.
 
-    `next_deadline` is when to judge again; `identifiers` are the hashes of the identities that make up the person.
+    `effort_minutes` is the sum of all postings that debit them; `next_deadline` is when to judge again; `identifiers`
+    are the hashes of the identities that make up the person.
     """
 
     person_key: str
@@ -164,6 +176,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
     journeys: int
     frictions: int
+    effort_minutes: float
     next_deadline: int | None
     identifiers: tuple[str, ...] = ()
 

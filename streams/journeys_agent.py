@@ -48,6 +48,8 @@ def core_settings(settings: Settings) -> CoreSettings:
         session_end=SessionEnd(settings.session_end),
         journey_gap_ms=round(settings.journey_gap_days * _DAY_MS),
         history_horizon_ms=round(settings.history_horizon_days * _DAY_MS),
+        effort=settings.effort.budgets(),
+        effort_by_tenant=settings.effort_budgets_by_tenant(),
     )
 
 

@@ -291,5 +291,6 @@ def _merged(state: PersonState, successor: str) -> Person:
         sessions=0,
         journeys=0,
         frictions=0,
+        effort_minutes=0.0,
         next_deadline=None,
     )

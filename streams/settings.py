@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -21,6 +21,7 @@ from pydantic_settings import (
 from processors.admission import AdmissionSettings
 from processors.identity_limits import IdentityLimits
 from processors.keyring import Keyring
+from processors.settings import EffortBudgets
 from streams.pepper_file import PepperError, parse_keyring
 
 DEFAULT_DATA_DIR = Path(".journeys")
@@ -157,12 +158,28 @@ class IdentitySettings(BaseModel):
         return IdentityLimits(**values, volatile_window_ms=round(self.volatile_window_days * 86_400_000))
 
 
+class EffortSettings(BaseModel):
+    """How many minutes a journey may cost a customer before it counts as too much."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    budget_minutes: float = Field(30.0, gt=0, description="Customer minutes that a journey may cost.")
+    budget_minutes_by_topic: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="The same for journeys about single topics, as JSON: topic to minutes."
+    )
+
+    def budgets(self) -> EffortBudgets:
+        """The same as the core takes it."""
+        return EffortBudgets(minutes=self.budget_minutes, by_topic=self.budget_minutes_by_topic)
+
+
 class TenantSettings(BaseModel):
     """What is different for one tenant."""
 
     model_config = ConfigDict(extra="forbid")
 
     identity: IdentitySettings | None = None
+    effort: EffortSettings | None = None
     blocked_identities: frozenset[str] = Field(frozenset(), description="Further values that never identify anybody.")
 
 
@@ -208,6 +225,7 @@ class Settings(BaseSettings):
     )
     blocked_identities: frozenset[str] = Field(frozenset(), description="Values that never identify anybody.")
     identity: IdentitySettings = IdentitySettings()
+    effort: EffortSettings = EffortSettings()
     tenants: dict[str, TenantSettings] = Field({}, description="What is different for single tenants, by name.")
     alert_max_age_days: float = Field(
         400.0, gt=0, description="Frictions further than this behind the watermark alert nobody; default: none is."
@@ -224,6 +242,10 @@ class Settings(BaseSettings):
     def limits_by_tenant(self) -> dict[str, IdentityLimits]:
         """Limits on identities of the tenants that have their own."""
         return {name: tenant.identity.limits() for name, tenant in self.tenants.items() if tenant.identity is not None}
+
+    def effort_budgets_by_tenant(self) -> dict[str, EffortBudgets]:
+        """Effort budgets of the tenants that have their own."""
+        return {name: tenant.effort.budgets() for name, tenant in self.tenants.items() if tenant.effort is not None}
 
     @classmethod
     def settings_customise_sources(

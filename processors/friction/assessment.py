@@ -4,28 +4,27 @@ from collections.abc import Container, Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from processors.acts import is_solution
 from processors.durations import minutes
-from processors.effort import post
+from processors.effort import Claim, Ledger, claim
 from processors.entries import Entry, Order
-from processors.friction.finding import EVERY_ACT, Finding, Findings, FrictionRule
+from processors.friction.finding import EVERY_ACT, Finding, Findings, FrictionRule, LedgerRule
 from processors.friction.guards import reason_to_stay_silent
 from processors.friction.severity import Circumstances, SeverityScale, severity_of
 from processors.friction.story import Moment, Story
 from processors.identifiers import content_hash, hash_id
-from processors.journeys import Strand, is_solution
+from processors.journeys import Strand
 from processors.settings import CoreSettings
-from schemas.outputs import EffortPosting, Evidence, Friction, FrictionStatus
+from schemas.outputs import Evidence, Friction, FrictionStatus
 
 _NONE: Final[frozenset[int]] = frozenset()
 
 
 class Assessed(NamedTuple):
-    """A friction with its content hash, its postings with theirs, its cost (ms), its journey and its anchor."""
+    """A friction with its content hash, what it claims of the effort ledger, and its anchor."""
 
     friction: tuple[Friction, int]
-    postings: tuple[tuple[EffortPosting, int], ...]
-    cost_ms: int
-    strand: Strand
+    claims: tuple[Claim, ...]
     anchor: Entry
 
 
@@ -55,17 +54,18 @@ class _Found(NamedTuple):
 
 
 class Assessment:
-    """All frictions of a person, and every moment at which time alone may change one.
+    """All frictions of a person, what they and waits cost, and every moment at which time alone may change one.
 
     Keeps what each rule found and what it described, so that the next assessment of the same fold only looks for what
     may have changed and only describes what is new.
     """
 
-    __slots__ = ("_found", "_known", "deadlines", "frictions")
+    __slots__ = ("_found", "_known", "deadlines", "frictions", "ledger")
 
     def __init__(self) -> None:
         self.frictions: list[Assessed] = []
         self.deadlines: list[int] = []
+        self.ledger = Ledger()
         self._found: dict[int, _Found] = {}
         self._known: dict[tuple[str, Order], tuple[_Standing, Assessed]] = {}
 
@@ -112,10 +112,12 @@ def assess(
     have come that the rules read, but for those at the `stale` places.
     """
     assessment = Assessment()
-    for place in triggered(rules, story.by_kind):
+
+    def ask(place: int) -> None:
         rule = rules[place]
+        is_last = isinstance(rule, LedgerRule)
         told = rule.parameters
-        findings = assessment.find(story, place, rule, watermark, None if place in stale else previous)
+        findings = assessment.find(story, place, rule, watermark, None if is_last or place in stale else previous)
         assessment.deadlines.extend(findings.deadlines)
         before: Finding | None = None
         for finding in findings.found:
@@ -124,7 +126,10 @@ def assess(
             standing, aged_at = _stand(
                 story, finding, before, scale=told.severity, watermark=watermark, settings=settings
             )
-            if aged_at is not None:
+            if is_last:
+                # Its anchor may move to an earlier touchpoint when time passes; its deadline must move alike.
+                assessment.deadlines.append(finding.opened_at + told.severity.age_ms)
+            elif aged_at is not None:
                 assessment.deadlines.append(aged_at)
             # What is not yet, and what an earlier pattern found: their deadlines count all the same, so that deadlines
             # do not depend on the watermark.
@@ -137,6 +142,17 @@ def assess(
                 assessed = _assessed(rule, standing, person_key=person_key)
             assessment.keep(told.rule_id, standing, assessed)
             before = finding
+
+    places = triggered(rules, story.by_kind)
+    for place in places:
+        if not isinstance(rules[place], LedgerRule):
+            ask(place)
+    claims = (claim for assessed in assessment.frictions for claim in assessed.claims)
+    assessment.ledger = story.ledger(claims, person_key)
+    story.add_efforts(assessment.ledger)
+    for place in places:
+        if isinstance(rules[place], LedgerRule):
+            ask(place)
     return assessment
 
 
@@ -267,24 +283,23 @@ def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> As
         is_alertable=silenced_by is None,
         silenced_by=silenced_by,
     )
-    postings = (
-        post(
+    if described.costs and isinstance(rule, LedgerRule):
+        msg = f"{told.rule_id} judges the effort ledger, so it must not post to it"
+        raise ValueError(msg)
+    claims = (
+        claim(
             cost.name,
             cost.kind,
             cost.ms,
             cost.voucher,
+            anchor=anchor,
             person_key=person_key,
             journey_id=journey_id,
             team=described.team,
+            cause=told.rule_id,
             is_measured=cost.is_measured,
             friction_id=friction_id,
         )
-        for cost in described.costs
+        for cost in (() if told.shadow else described.costs)
     )
-    return Assessed(
-        (friction, content_hash(friction)),
-        tuple((posting, content_hash(posting)) for posting in postings),
-        cost_ms,
-        standing.strand,
-        anchor,
-    )
+    return Assessed((friction, content_hash(friction)), tuple(claims), anchor)

@@ -153,3 +153,12 @@ class FrictionRule(Protocol):
         Findings last while descriptions are dear, so one that is equal to an earlier one is not described again.
         """
         ...
+
+
+class LedgerRule:
+    """A rule that judges what the frictions of all others and the waits cost together: `Story.efforts`.
+
+    It is asked after them and posts no minutes itself.
+    """
+
+    __slots__ = ()

@@ -1,9 +1,13 @@
 """What rules see of one person: contacts, redirects, and the questions about what came before and after."""
 
 from collections.abc import Iterable
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from processors.contacts import Contact
+from processors.continuity import Switch
+from processors.effort import Claim, JourneyEffort, Ledger
 from processors.entries import Entry
 from processors.fold import UNNAMED, Fold
 from processors.journeys import Strand
@@ -36,6 +40,8 @@ class Story:
     def __init__(self, fold: Fold) -> None:
         self.contacts = fold.contacts
         self.redirects = fold.redirects
+        #: What every journey has cost so far; for rules that are asked after the others, none for those.
+        self.efforts: tuple[JourneyEffort, ...] = ()
         self.by_kind = fold.by_kind
         self._fold = fold
         self._related: dict[Contact, list[Related]] | None = None
@@ -43,6 +49,33 @@ class Story:
         self._proactive: Timeline | None = None
         self._invitations: Timeline | None = None
         self._forms: Timeline | None = None
+
+    @property
+    def switches(self) -> list[Switch]:
+        """Every time the customer or a matter had to go elsewhere, in story order."""
+        found = [switch for strand in self._journeys() for switch in strand.switches(self._fold.settings)]
+        return sorted(found, key=lambda switch: switch.opening.order)
+
+    def ledger(self, claims: Iterable[Claim], person_key: str) -> Ledger:
+        """What the person is debited: what frictions claim, and the waits that were measured."""
+        settings = self._fold.settings
+        waits = [claim for strand in self._journeys() for claim in strand.claimed_waits(person_key, settings)]
+        return Ledger(chain(claims, waits))
+
+    def add_efforts(self, ledger: Ledger) -> None:
+        """Let the rules that are asked from now on see the ledger."""
+        settings = self._fold.settings
+        efforts = []
+        for strand in self._journeys():
+            outline = strand.outline(settings)
+            if spent := ledger.journey_minutes.get(outline.journey_id):
+                budget = settings.effort_budget(strand.entries[0].touchpoint.tenant, outline.topic)
+                postings = partial(ledger.of, outline.journey_id)
+                efforts.append(JourneyEffort(strand, outline.topic, spent, budget, postings))
+        self.efforts = tuple(efforts)
+
+    def _journeys(self) -> list[Strand]:
+        return [strand for strand in self._fold.stitching.strands if strand.is_root and strand.is_begun]
 
     def closest_earlier(self, contact: Contact, within_ms: int) -> Related | None:
         """Earlier contact of the same matter that ended at most `within_ms` before this one began.

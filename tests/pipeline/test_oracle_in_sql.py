@@ -12,7 +12,13 @@ from tests.support.callcenter import write_log
 from tests.support.generated import generated
 from tests.support.logs import log_file
 from tests.support.running_stack import Stack, running_stack
-from tests.support.sql_oracle import SqlOracle, published_frictions, published_sessions
+from tests.support.sql_oracle import (
+    SqlOracle,
+    published_chains,
+    published_frictions,
+    published_overspent,
+    published_sessions,
+)
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY
 
 pytestmark = pytest.mark.stack
@@ -24,8 +30,12 @@ KINDS = (
     "page.viewed page.viewed contact.started contact.started contact.started contact.started contact.started"
     " contact.ended message.sent form.submitted form.submitted form.started contact.redirected contact.redirected"
     " case.resolved data.requested callback.promised login.succeeded visit.ended something.new"
+    " contact.transferred case.assigned"
 ).split()
-BY_COMPANY = frozenset("message.sent contact.redirected case.resolved data.requested callback.promised".split())
+BY_COMPANY = frozenset(
+    "message.sent contact.redirected contact.transferred case.assigned case.resolved data.requested"
+    " callback.promised".split()
+)
 
 
 def wild_touchpoints(seed: int) -> Iterator[dict[str, Any]]:
@@ -72,6 +82,10 @@ def wild_touchpoint(rng: Random, at: int, person: int, number: int) -> dict[str,
     if kind == "contact.redirected":
         fields["redirect_to"] = rng.choice(("web", "web", "phone", "form", None))
         fields["items_requested"] = rng.choice(([], [], [], ["iban"]))
+    if kind in {"contact.transferred", "case.assigned"}:
+        fields |= {"from_team": rng.choice(("x", "y", None)), "to_team": rng.choice(("x", "y")), "team": "x"}
+    if rng.random() < 0.3:
+        fields |= {"wait_ms": rng.choice((1, MINUTE, 20 * MINUTE)), "active_ms": rng.choice((None, 7 * MINUTE))}
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -86,6 +100,10 @@ def assert_sql_agrees(stack: Stack) -> None:
     assert oracle.sessions() == published_sessions(stack)
     assert oracle.redirects() == published_frictions(stack, "channel_redirect")
     assert oracle.repeats() == published_frictions(stack, "repeat_contact")
+    assert oracle.chains() == published_chains(stack)
+    assert oracle.overspent() == published_overspent(stack)
+    ledger = oracle.ledger()
+    assert (ledger.postings > 0, *ledger[1:]) == (True, 1, 4, 0, 0, 0)
 
 
 def test_sql_agrees_on_generated_data_with_late_and_repeated_touchpoints(stack: Stack, tmp_path: Path) -> None:

@@ -136,8 +136,9 @@ def test_minutes_of_postings_journeys_and_frictions_agree(story: list[AppliedTou
         }
     for friction in judgement.frictions:
         posted = [posting for posting in judgement.postings if posting.friction_id == friction.friction_id]
-        assert friction.minutes == pytest.approx(sum(posting.minutes for posting in posted))
-        assert {posting.team for posting in posted} == {friction.team}
+        # What another friction claims with better reason is posted for that one.
+        assert sum(posting.minutes for posting in posted) <= friction.minutes + 1e-9
+        assert {posting.team for posting in posted} <= {friction.team}
 
 
 @given(stories(), watermarks, watermarks)
@@ -292,6 +293,14 @@ def test_a_page_view_may_join_the_journey_of_a_friction_to_another() -> None:
     )
 
 
+def test_looking_around_may_name_the_topic_of_a_budget_or_measure_a_wait() -> None:
+    assert_same_step_by_step(
+        happened("call.offered", MONDAY, channel="phone", objects=("case:1",), wait_ms=35 * MINUTE),
+        happened("page.viewed", MONDAY + MINUTE, channel="web", objects=("case:1",), topic="a"),
+        happened("page.viewed", MONDAY + 2 * MINUTE, channel="web", topic="a", wait_ms=MINUTE),
+    )
+
+
 def test_a_conversation_may_say_later_what_it_is_about() -> None:
     assert_same_step_by_step(
         happened("contact.started", MONDAY, channel="chat", thread_id="t"),
@@ -324,7 +333,8 @@ def test_a_touchpoint_in_order_is_one_step_and_not_another_fold() -> None:
     step(state, happened("page.viewed", MONDAY + 201 * HOUR))
     assert count_calls(lambda: judge_now(state, MONDAY), {"join", "find"}) == 1
     step(state, happened("contact.started", MONDAY + 202 * HOUR, channel="web", topic="a"))
-    assert count_calls(lambda: judge_now(state, MONDAY), {"join", "describe"}) == 2
+    # The repeat, and the journey over its budget, which has cost more by now.
+    assert count_calls(lambda: judge_now(state, MONDAY), {"join", "describe"}) == 3
 
 
 def test_work_grows_with_the_number_of_touchpoints_and_not_with_its_square() -> None:

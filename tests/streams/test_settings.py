@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from processors.keyring import BEGINNING, Key
+from streams.journeys_agent import core_settings
 from streams.settings import (
     DeadLetterSettings,
     KafkaSettings,
@@ -256,3 +257,15 @@ def test_places_until_which_dead_letters_are_accepted_are_read(text: str, offset
 def test_places_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="accepted"):
         DeadLetterSettings(accepted=text)
+
+
+def test_effort_budgets_of_topics_and_tenants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNEYS_EFFORT__BUDGET_MINUTES", "20")
+    monkeypatch.setenv("JOURNEYS_EFFORT__BUDGET_MINUTES_BY_TOPIC", '{"Mortgage": 90}')
+    monkeypatch.setenv("JOURNEYS_TENANTS", '{"acme": {"effort": {"budget_minutes": 45}}, "other": {}}')
+    core = core_settings(load_settings(tmp_path))
+    budgets = [core.effort_budget(tenant, topic) for tenant in ("acme", "other") for topic in (None, "a", "Mortgage")]
+    assert budgets == [45.0, 45.0, 45.0, 20.0, 20.0, 90.0]
+    monkeypatch.setenv("JOURNEYS_EFFORT__BUDGET_MINUTES_BY_TOPIC", '{"a": 0}')
+    with pytest.raises(SettingsError, match="budget_minutes_by_topic"):
+        load_settings(tmp_path)

@@ -39,6 +39,20 @@ class FrictionRow(NamedTuple):
     anchor_at: int
 
 
+class LedgerRow(NamedTuple):
+    """What the ledger adds up to: different `sums` of its `types` of accounts, persons and journeys with another sum.
+
+    `without_voucher` are postings that no touchpoint proves, `twice` minutes posted for two frictions.
+    """
+
+    postings: int
+    sums: int
+    types: int
+    differences: int
+    without_voucher: int
+    twice: int
+
+
 # --- Questions that are asked of the base table ----------------------------------------------------------------------
 
 #: Every touchpoint that counts, under the person of its home: its first identity that is not everybody's.
@@ -232,6 +246,64 @@ FROM followers ORDER BY opened
 """
 
 
+_LEDGER = """
+WITH accounts AS (
+    SELECT tenant, type, sum(minutes) AS minutes, sum(postings) AS postings FROM v_effort_accounts GROUP BY tenant, type
+),
+owners AS (
+    SELECT 'customer' AS type, tenant, person_key AS account, effort_minutes AS minutes FROM v_persons
+    UNION ALL SELECT 'journey', tenant, journey_id, effort_minutes FROM v_journeys
+),
+booked AS (SELECT tenant, type, account, minutes FROM v_effort_accounts WHERE side = 'debit')
+SELECT
+    (SELECT count() FROM v_effort_postings) AS postings,
+    (SELECT uniqExact(tenant, round(minutes, 2), postings) FROM accounts) AS sums,
+    (SELECT uniqExact(type) FROM accounts) AS types,
+    (
+        SELECT countIf(abs(owners.minutes - booked.minutes) > 0.00001)
+        FROM owners FULL JOIN booked USING (tenant, type, account)
+    ) AS differences,
+    (
+        SELECT count() FROM v_effort_postings
+        WHERE (tenant, voucher) NOT IN (SELECT tenant, touchpoint_key FROM v_touchpoints)
+    ) AS without_voucher,
+    (
+        SELECT count() FROM (
+            SELECT 1 FROM v_effort_postings
+            GROUP BY tenant, voucher, if(kind IN ('wait', 'switch'), toString(kind), 'busy')
+            HAVING uniqExact(friction_id) > 1
+        )
+    ) AS twice
+"""
+
+_OVERSPENT = """
+SELECT journey_id, if(effort_minutes >= 2 * effort_budget_minutes, 'doubled', 'exceeded') AS variant
+FROM v_journeys WHERE effort_minutes > effort_budget_minutes
+"""
+
+#: Who passed what on to whom, in the order of the touchpoints of each journey.
+_CHAINS = """
+WITH steps AS (
+    SELECT j.journey_id AS journey_id, tuple(t.event_time, t.source, t.id) AS place,
+        if(
+            t.kind = 'contact.transferred'
+                OR (t.kind = 'case.assigned' AND t.from_team != '' AND t.from_team != t.to_team),
+            [toString(if(t.from_team = '', t.team, t.from_team)), toString(t.to_team)], []
+        ) AS teams,
+        if(t.kind = 'contact.redirected' AND t.redirect_to != '', [toString(t.channel), toString(t.redirect_to)], [])
+            AS channels
+    FROM (SELECT tenant, journey_id, arrayJoin(touchpoint_keys) AS touchpoint_key FROM v_journeys) AS j
+        INNER JOIN v_touchpoints AS t ON t.tenant = j.tenant AND t.touchpoint_key = j.touchpoint_key
+)
+SELECT journey_id,
+    arrayCompact(
+        arrayFilter(team -> team != '', arrayFlatten(arrayMap(one -> one.2, arraySort(groupArray((place, teams))))))
+    ) AS handoff_chain,
+    arrayCompact(arrayFlatten(arrayMap(one -> one.2, arraySort(groupArray((place, channels)))))) AS redirect_chain
+FROM steps GROUP BY journey_id
+"""
+
+
 class Tables(Protocol):
     """Whoever answers questions in SQL, such as a running stack."""
 
@@ -277,6 +349,19 @@ class SqlOracle:
                 found.add(_friction("repeat_contact", row, variant))
         return found
 
+    def ledger(self) -> LedgerRow:
+        """Whether minutes agree in every direction."""
+        (row,) = self._stack.query(_LEDGER)
+        return LedgerRow(**row)
+
+    def overspent(self) -> set[tuple[str, str]]:
+        """Journeys over their budget, with the variant of the friction that says so."""
+        return {(row["journey_id"], row["variant"]) for row in self._stack.query(_OVERSPENT)}
+
+    def chains(self) -> dict[str, tuple[list[str], list[str]]]:
+        """Teams and channels that passed each journey on."""
+        return {row["journey_id"]: (row["handoff_chain"], row["redirect_chain"]) for row in self._stack.query(_CHAINS)}
+
 
 def _friction(rule_id: str, row: dict[str, Any], variant: str) -> FrictionRow:
     friction_id = hash_id("friction", row["tenant"], rule_id, row["touchpoint_key"])
@@ -303,3 +388,15 @@ def published_frictions(stack: Tables, rule_id: str) -> set[FrictionRow]:
         FROM v_frictions WHERE rule_id = '{rule_id}'
     """
     return {FrictionRow(**row) for row in stack.query(sql)}
+
+
+def published_chains(stack: Tables) -> dict[str, tuple[list[str], list[str]]]:
+    """Teams and channels that passed each journey on, as analysts read them."""
+    sql = "SELECT journey_id, handoff_chain, redirect_chain FROM v_journeys"
+    return {row["journey_id"]: (row["handoff_chain"], row["redirect_chain"]) for row in stack.query(sql)}
+
+
+def published_overspent(stack: Tables) -> set[tuple[str, str]]:
+    """Journeys over their budget, as frictions say."""
+    sql = "SELECT journey_id, variant FROM v_frictions WHERE rule_id = 'effort_budget_exceeded'"
+    return {(row["journey_id"], row["variant"]) for row in stack.query(sql)}

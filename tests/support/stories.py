@@ -10,7 +10,10 @@ from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, happened
 _KINDS = st.sampled_from(
     "page.viewed page.viewed page.viewed form.submitted contact.started contact.started call.offered"
     " contact.ended message.sent contact.redirected contact.redirected contact.redirected case.resolved"
-    " customer.confirmed data.requested consent.withdrawn something.new".split()
+    " customer.confirmed data.requested data.provided contact.transferred consent.withdrawn something.new".split()
+)
+_BY_COMPANY = frozenset(
+    "message.sent contact.redirected contact.transferred case.resolved data.requested callback.promised".split()
 )
 #: Gaps that rules and sessions turn on, and one millisecond to either side.
 _STEPS = st.builds(
@@ -35,7 +38,7 @@ def stories(draw: st.DrawFn, max_size: int = 14) -> list[AppliedTouchpoint]:
 @st.composite
 def _touchpoint(draw: st.DrawFn, at: int, number: int) -> AppliedTouchpoint:
     kind = draw(_KINDS)
-    is_company = kind in {"message.sent", "contact.redirected", "case.resolved", "data.requested", "callback.promised"}
+    is_company = kind in _BY_COMPANY
     fields: dict[str, Any] = {
         "id": f"{number}",
         "channel": draw(st.sampled_from(["phone", "web", "web", "email", "portal"])),
@@ -52,6 +55,12 @@ def _touchpoint(draw: st.DrawFn, at: int, number: int) -> AppliedTouchpoint:
         "wait_ms": draw(st.sampled_from([None, None, 3 * MINUTE])),
         "active_ms": draw(st.sampled_from([None, None, 20 * MINUTE])),
     }
+    if kind in {"data.requested", "data.provided"}:
+        fields["items_requested" if is_company else "items_provided"] = draw(
+            st.sampled_from([("iban",), ("iban", "name")])
+        )
+    if kind == "contact.transferred":
+        fields |= {"from_team": draw(st.sampled_from(["x", "y", None])), "to_team": draw(st.sampled_from(["x", "y"]))}
     if kind == "contact.redirected":
         fields["redirect_to"] = draw(st.sampled_from(["web", "web", "phone", None]))
     if kind == "consent.withdrawn":

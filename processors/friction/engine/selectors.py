@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from processors.acts import is_solution
 from processors.entries import Entry
 from processors.friction.definition import Selector, Test
-from processors.journeys import is_solution
 from schemas.touchpoint import Touchpoint
 
 FieldTest = Callable[[Any], bool]

@@ -1,0 +1,104 @@
+"""context_loss: the customer or the matter went elsewhere, and what was known stayed behind."""
+
+from typing import Final
+
+from processors.continuity import Switch, SwitchKind
+from processors.durations import spell_duration
+from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
+from processors.friction.story import Story
+from processors.friction.wording import COMMON_WORDS, topic_of, words_for
+from processors.settings import MINUTE_MS
+from schemas.outputs import Check, EffortKind
+from schemas.vocabulary import CONTACT_KINDS
+
+LOST: Final = "lost"
+TRANSFERRED: Final = "transferred"
+
+
+class ContextLoss(RuleParameters, frozen=True, kw_only=True):
+    """Limits and minutes of the pattern; all are our defaults. Durations are milliseconds.
+
+    `below` is the score under which a switch is one, `least_known` how many of its components must be known.
+    """
+
+    below: float = 0.4
+    least_known: int = 2
+    re_explain_ms: int = 2 * MINUTE_MS
+    item_ms: int = MINUTE_MS // 2
+
+
+class ContextLossRule:
+    """Finds switches to another channel or team with a continuity below the limit.
+
+    Anchor: the first touchpoint of the new leg. Variants: `transferred` (to another team), `lost` (to another channel).
+    """
+
+    PARAMETERS: Final = ContextLoss
+    WORDS: Final = COMMON_WORDS | {"score", "after"}
+    reads: Final = frozenset({EVERY_ACT})
+    triggers: Final = CONTACT_KINDS | {"form.started", "contact.transferred", "case.assigned"}
+
+    def __init__(self, parameters: ContextLoss, content_hash: str) -> None:
+        self.parameters = parameters
+        self.content_hash = content_hash
+
+    def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - what was lost is lost at once
+        """Every such switch in story order; time alone changes nothing."""
+        told = self.parameters
+        return Findings(
+            [
+                Finding(switch.opening, TRANSFERRED if switch.kind is SwitchKind.TRANSFER else LOST, switch)
+                for switch in story.switches
+                if switch.known >= told.least_known and switch.score is not None and switch.score < told.below
+            ]
+        )
+
+    def describe(self, finding: Finding) -> Description:
+        """Everything about one switch."""
+        told, anchor = self.parameters, finding.anchor
+        switch: Switch = finding.facts
+        proofs = (switch.via, switch.before, anchor, *(entry for entry, _ in switch.asked_again))
+        return Description(
+            base=told.variant(finding.variant).base,
+            from_channel=switch.from_channel,
+            to_channel=switch.to_channel,
+            team=switch.from_team,
+            topic=topic_of(anchor),
+            costs=self._costs(switch),
+            evidence=tuple(dict.fromkeys(entry for entry in proofs if entry is not None)),
+            checks=(
+                Check("continuity", str(switch.score), f"under {told.below}", passed=True),
+                *(
+                    Check(name, "unknown" if value is None else f"{value:.2f}", f"weight {weight}", passed=value == 1.0)
+                    for name, weight, value in switch.components
+                ),
+            ),
+            guards=(Check("known", str(switch.known), f"at least {told.least_known} components known", passed=True),),
+            nearest_miss=self._nearest_miss(switch),
+            words=words_for(
+                switch.from_channel,
+                switch.to_channel,
+                topic_of(anchor),
+                score=f"{switch.score:.2f}",
+                after=spell_duration(anchor.start - switch.before.start),
+            ),
+        )
+
+    def _costs(self, switch: Switch) -> tuple[Cost, ...]:
+        """Explaining the matter again, unless the redirect costs that already, and every item given again."""
+        told = self.parameters
+        costs = [
+            Cost("re_entry", EffortKind.REWORK, number * told.item_ms, is_measured=False, voucher=entry)
+            for entry, number in switch.asked_again
+        ]
+        if switch.kind is not SwitchKind.REDIRECT:
+            cost = Cost("re_explain", EffortKind.REWORK, told.re_explain_ms, is_measured=False, voucher=switch.opening)
+            costs.insert(0, cost)
+        return tuple(costs)
+
+    def _nearest_miss(self, switch: Switch) -> str:
+        lost = max(
+            (component for component in switch.components if component.value is not None and component.value < 1),
+            key=lambda component: component.weight * (1 - (component.value or 0)),
+        )
+        return f"would not have fired with more of the {lost.name.replace('_', ' ')} kept, which cost the score most"

@@ -1,0 +1,1 @@
+ALTER TABLE effort_postings $on_cluster ADD COLUMN IF NOT EXISTS `cause` LowCardinality(String) COMMENT 'What caused them: the rule whose friction it was, or wait; empty in rows of older workers.' AFTER friction_id
