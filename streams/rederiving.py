@@ -24,7 +24,7 @@ from streams.cold_persons import load_stories
 from streams.identities import Identities
 from streams.journeys_agent import core_settings
 from streams.settings import Settings
-from streams.store import ReadPort, reading_address
+from streams.store import ReadPort, clickhouse_address
 from streams.topics import KEYED
 
 
@@ -45,8 +45,12 @@ class Installation:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """That of effective settings."""
+        # Not the local engine's locked reader: it may not change settings of a query, as the questions of owners do.
         return cls(
-            reading_address(settings), core_settings(settings), settings.identity.limits(), settings.limits_by_tenant()
+            clickhouse_address(settings.clickhouse),
+            core_settings(settings),
+            settings.identity.limits(),
+            settings.limits_by_tenant(),
         )
 
 

@@ -5,7 +5,7 @@ not at one for moments; so whatever is not equal is looked at again, and counts 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Final
@@ -71,15 +71,23 @@ class Verdicts(msgspec.Struct):
         return cls(counts, others)
 
 
+async def _between_looks() -> None:
+    await asyncio.sleep(_BETWEEN_LOOKS_S)
+
+
 async def verify(
-    store: ReadPort, installation: Installation, rules: tuple[FrictionRule, ...], friction_ids: Iterable[str]
+    store: ReadPort,
+    installation: Installation,
+    rules: tuple[FrictionRule, ...],
+    friction_ids: Iterable[str],
+    pause: Callable[[], Awaitable[None]] = _between_looks,
 ) -> list[Verdict]:
-    """A verdict on each of the frictions that are published and not withdrawn."""
+    """A verdict on each of the frictions that are published and not withdrawn; `pause` passes between two looks."""
     verdicts: dict[str, Verdict] = {}
     left: Sequence[str] = list(friction_ids)
     for look in range(_LOOKS):
         if look:
-            await asyncio.sleep(_BETWEEN_LOOKS_S)
+            await pause()
         for id_ in left:
             verdicts.pop(id_, None)
         for verdict in await _look(store, installation, rules, left):
