@@ -148,7 +148,7 @@ def report_of(tally: Tally, backtest: Backtest, rule_ids: Collection[str], kinds
 def print_report(report: Report) -> None:
     """The same for people; warnings go to standard error."""
     as_of = f" as of {report.as_of}" if report.as_of else ""
-    typer.echo(f"{report.first_day} to {report.last_day}{as_of}: {report.persons:,} persons\n")
+    typer.echo(f"{report.first_day} to {report.last_day}{as_of}, persons judged: {report.persons:,}\n")
     for rule_id, kinds in report.without_data.items():
         typer.echo(f"WARNING: nothing can be said of {rule_id}: the period holds no {', no '.join(kinds)}", err=True)
     _section("", report.rules, [row for row in report.rules if row.rule_id not in report.without_data or row.live])

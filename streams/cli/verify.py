@@ -89,7 +89,7 @@ def _print(counts: "dict[Outcome, int]", verdicts: "list[Verdict]", *, is_all: b
         print_json({"counts": counts, "frictions": shown} if is_all else shown[0])
         return
     for verdict in verdicts[:_MOST_SHOWN]:
-        for line in _lines(verdict):
+        for line in verdict_lines(verdict):
             typer.echo(line)
     if len(verdicts) > _MOST_SHOWN:
         typer.echo(f"... and {len(verdicts) - _MOST_SHOWN:,} more; --json has all")
@@ -111,7 +111,8 @@ def _as_json(verdict: "Verdict") -> dict[str, object]:
     }
 
 
-def _lines(verdict: "Verdict") -> list[str]:
+def verdict_lines(verdict: "Verdict") -> list[str]:
+    """A verdict for people: what it is, and each field that differs."""
     from schemas.json_form import iso_time
     from streams.verifying import Outcome
 

@@ -6,7 +6,9 @@ any order and some of them twice, so that facts move and are withdrawn.
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +24,8 @@ from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.reader import KeyRange, Period
 from sinks.clickhouse.rows import touchpoint_block
 from streams.backtesting import Backtest, tally
+from streams.cli.backtest_report import print_report, report_of
+from streams.cli.verify import verdict_lines
 from streams.rederiving import Installation
 from streams.verifying import Outcome, Verdict, verify
 from tests.streams.test_erasing import logs as erasing_logs
@@ -226,3 +230,32 @@ def test_as_of_a_moment_what_happened_later_is_left_out() -> None:
     assert not then.differs
     assert backtested(log, as_of=MONDAY + 30 * HOUR).found.keys() == {("channel_redirect", "followed")}
     assert backtested(log, as_of=MONDAY - 1).found == {}
+
+
+# --- What is printed
+
+
+def block(number: int) -> str:
+    """A block of output in the docs."""
+    page = Path(__file__).parents[2] / "docs" / "backtest.md"
+    blocks: list[str] = re.findall(r"(?ms)^```text\n(.*?)^```$", page.read_text())
+    return blocks[number]
+
+
+def tampered() -> KeyedLog:
+    log = redirected()
+    corrupt(log, "frictions", severity=5, team="nobody")
+    return log
+
+
+def test_the_docs_show_what_verify_prints() -> None:
+    assert "\n".join(verdict_lines(only(verified(tampered())))) + "\n" == block(0)
+
+
+def test_the_docs_show_what_backtest_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    backtest = Backtest(installation(), None, Period(MONDAY, MONDAY + DAY), None, default_routing())
+    report = report_of(
+        backtested(tampered(), period=backtest.period), backtest, ["channel_redirect"], {"contact.redirected": 1}
+    )
+    print_report(report)
+    assert capsys.readouterr().out == block(1)
