@@ -22,7 +22,7 @@ _MOST_SHOWN: Final = 20
 
 
 def command(
-    friction: Annotated[str | None, typer.Argument(metavar="[FRICTION_ID]", help="As `journeys frictions` shows.")] = (
+    friction: Annotated[str | None, typer.Argument(metavar="FRICTION_ID", help="As `journeys frictions` shows.")] = (
         None
     ),
     *,
