@@ -6,15 +6,16 @@ from processors.diff import FactKind
 from processors.history import judged
 from processors.identifiers import anchor_epoch_of, unpack_version
 from processors.membership import Membership
+from processors.person import PersonState, restore
 from schemas.identity import identifier_of
 from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.reader import PublishedVersions
 from streams.identities import Standing
 from streams.owner import Cold
-from streams.store import StorePort
+from streams.store import ReadPort
 
 
-async def load_persons(store: StorePort, standings: Iterable[Standing], horizon_ms: int) -> dict[str, Cold]:
+async def load_persons(store: ReadPort, standings: Iterable[Standing], horizon_ms: int) -> dict[str, Cold]:
     """What the store knows of identifiers as persons; those of whom it knows nothing are left out.
 
     `horizon_ms` is the history horizon: what came later than that is left out unless somebody asked for it.
@@ -44,29 +45,55 @@ async def load_persons(store: StorePort, standings: Iterable[Standing], horizon_
                 membership = Membership(frozenset(), frozenset(), {key: _own_epoch(standing)}, epoch)
                 persons[key] = Cold(standing.tenant, (), facts, membership, standing.person_key)
             continue
-        found = [applied for member in _members(standing) for applied in touchpoints[member]]
-        if standing.membership is None:
-            if found:
-                persons[key] = Cold(standing.tenant, judged(found, horizon_ms), facts)
+        home, mine = await _theirs(store, standing, touchpoints)
+        if home is None:
+            if mine:
+                persons[key] = Cold(standing.tenant, judged(mine, horizon_ms), facts)
             continue
-        membership = standing.membership
-        if standing.placeholders:
-            found += await _rehomed(store, standing)
-        if membership.placeholders:
-            membership = await _knowing_all_placeholders(store, membership, found)
-        membership = membership._replace(epoch=_epoch(standing, facts, epochs, recorded))
-        mine = [one for one in found if membership.holds(one.touchpoint)]
-        persons[key] = Cold(standing.tenant, judged(mine, horizon_ms), facts, membership, floor=highest.get(key, 0))
+        home = home._replace(epoch=_epoch(standing, facts, epochs, recorded))
+        persons[key] = Cold(standing.tenant, judged(mine, horizon_ms), facts, home, floor=highest.get(key, 0))
     return persons
 
 
-async def _rehomed(store: StorePort, standing: Standing) -> list[AppliedTouchpoint]:
+async def load_stories(store: ReadPort, standings: Iterable[Standing], horizon_ms: int) -> list[PersonState]:
+    """Those who are persons of their own as all touchpoints in the store make them, whatever is published of them.
+
+    Nobody of whom nothing is judged. How often their identifiers changed is left open, so their versions mean nothing.
+    """
+    own = [standing for standing in standings if standing.person_key == standing.identifier]
+    hashes = {member for standing in own for member in _members(standing)}
+    touchpoints = await store.read(lambda reader: reader.load_touchpoints(hashes)) if hashes else {}
+    states = []
+    for standing in own:
+        membership, mine = await _theirs(store, standing, touchpoints)
+        told = judged(mine, horizon_ms)
+        if told:
+            states.append(restore(standing.tenant, standing.identifier, told, membership=membership))
+    return states
+
+
+async def _theirs(
+    store: ReadPort, standing: Standing, touchpoints: Mapping[str, list[AppliedTouchpoint]]
+) -> tuple[Membership | None, list[AppliedTouchpoint]]:
+    """Membership and touchpoints of a person, of those that its members own and what lies under placeholders."""
+    found = [applied for member in _members(standing) for applied in touchpoints[member]]
+    membership = standing.membership
+    if membership is None:
+        return None, found
+    if standing.placeholders:
+        found += await _rehomed(store, standing)
+    if membership.placeholders:
+        membership = await _knowing_all_placeholders(store, membership, found)
+    return membership, [one for one in found if membership.holds(one.touchpoint)]
+
+
+async def _rehomed(store: ReadPort, standing: Standing) -> list[AppliedTouchpoint]:
     """Touchpoints that are stored under placeholders and name one of the person's identities too."""
     return await store.read(lambda reader: reader.load_rehomed(standing.placeholders, standing.members))
 
 
 async def _knowing_all_placeholders(
-    store: StorePort, membership: Membership, touchpoints: Iterable[AppliedTouchpoint]
+    store: ReadPort, membership: Membership, touchpoints: Iterable[AppliedTouchpoint]
 ) -> Membership:
     """Membership that knows the placeholders in these touchpoints, also those too far away to be seen by links."""
     named = {identifier_of(identity) for applied in touchpoints for identity in applied.touchpoint.identities}

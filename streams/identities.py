@@ -17,7 +17,7 @@ from processors.identity_limits import IdentityLimits
 from processors.membership import Membership
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier, Wake, identifier_of
 from schemas.touchpoint import AppliedTouchpoint
-from streams.store import StorePort
+from streams.store import ReadPort
 
 _log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class Identities:
     """Rows and links of identifiers, those least recently touched only in the store."""
 
     def __init__(
-        self, store: StorePort, limits: IdentityLimits, by_tenant: Mapping[str, IdentityLimits], max_identifiers: int
+        self, store: ReadPort, limits: IdentityLimits, by_tenant: Mapping[str, IdentityLimits], max_identifiers: int
     ) -> None:
         self._store = store
         self._default_limits = limits

@@ -21,7 +21,7 @@ def intents_for(
         watermark = watermarks.get(change.partition)
         oldest = watermark - max_age_ms if watermark is not None else None
         intents.extend(
-            _opened(fact, version)
+            opened(fact, version)
             for fact, version in change.upserts
             if isinstance(fact, Friction) and fact.is_alertable and (oldest is None or fact.opened_at >= oldest)
         )
@@ -33,7 +33,8 @@ def intents_for(
     return intents
 
 
-def _opened(friction: Friction, version: int) -> AlertIntent:
+def opened(friction: Friction, version: int) -> AlertIntent:
+    """Intent that tells of a friction as it is now."""
     return AlertIntent(
         action="open",
         friction_id=friction.friction_id,

@@ -42,14 +42,18 @@ def clickhouse_address(settings: ClickHouseSettings) -> ClickHouseAddress:
     )
 
 
-class StorePort(Protocol):
+class ReadPort(Protocol):
+    """Where questions go."""
+
+    async def read(self, question: Callable[[Reader], _T]) -> _T:
+        """Answer of a question."""
+
+
+class StorePort(ReadPort, Protocol):
     """Where results go: waits for a store that is away, raises only what nothing can be done about."""
 
     async def insert(self, block: PreparedBlock) -> tuple[RefusedRow, ...]:
         """Write a block durably; returns the rows that can never be written."""
-
-    async def read(self, question: Callable[[Reader], _T]) -> _T:
-        """Answer of a question."""
 
     async def erase(self, work: Callable[[Eraser], _T]) -> _T:
         """Have something erased."""
@@ -69,6 +73,24 @@ def reading_address(settings: Settings) -> ClickHouseAddress:
         stack is not None and stack.get("clickhouse_http") and stack["clickhouse"] == f"{address.host}:{address.port}"
     )
     return dataclasses.replace(address, user=_LOCAL_READER) if is_local else address
+
+
+class ReadingStore:
+    """One connection that reads, for commands: a ClickHouse that is away ends them.
+
+    `read` raises what `Reader` does.
+    """
+
+    def __init__(self, address: ClickHouseAddress) -> None:
+        self._reader = Reader(address)
+
+    async def read(self, question: Callable[[Reader], _T]) -> _T:
+        """Answer of a question to the reader."""
+        return question(self._reader)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._reader.close()
 
 
 class Store:

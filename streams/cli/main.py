@@ -5,6 +5,7 @@ import logging
 import typer
 
 from streams.cli import (
+    backtest,
     check_config,
     dead_letters,
     demo,
@@ -24,6 +25,7 @@ from streams.cli import (
     stack,
     timeline,
     topics,
+    verify,
     wait,
     worker,
 )
@@ -61,6 +63,8 @@ app.command("erase", help=erase.HELP, rich_help_panel=_SEND)(erase.command)
 app.command("frictions", help=frictions.HELP, rich_help_panel=_LOOK)(frictions.command)
 app.command("timeline", help=timeline.HELP, rich_help_panel=_LOOK)(timeline.command)
 app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)
+app.command("verify", help=verify.HELP, rich_help_panel=_LOOK)(verify.command)
+app.command("backtest", help=backtest.HELP, rich_help_panel=_LOOK)(backtest.command)
 app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
 app.command("erasures", help=erasures.HELP, rich_help_panel=_LOOK)(erasures.command)
 app.add_typer(rules.app, name="rules", rich_help_panel=_LOOK)

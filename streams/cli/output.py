@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -11,6 +11,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 
@@ -94,3 +95,19 @@ def _advice(error: Exception) -> str:
     if isinstance(error, KafkaConnectionError | KafkaTimeoutError):
         return "; is the stack up (journeys up), or is another address meant (--kafka)?"
     return ""
+
+
+@contextmanager
+def part_progress(title: str) -> Iterator[Callable[[int], None]]:
+    """Progress bar over parts of some work, on standard error and only on a terminal.
+
+    Yields what to call after each part, with the number of all.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda total: progress.update(task, advance=1, total=total)

@@ -11,9 +11,10 @@ import msgspec
 
 from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier, identifier_of
+from schemas.outputs import Evidence, Friction, FrictionStatus
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.eraser import STORES, Eraser
-from sinks.clickhouse.reader import PublishedVersions, Reader
+from sinks.clickhouse.reader import KeyRange, LastJudged, Period, PublishedVersions, Reader
 from sinks.clickhouse.records import AlertRecord, Checkpoint, Deadline
 from sinks.clickhouse.rows import ADMISSION_FIELDS, PreparedBlock
 from sinks.clickhouse.tables import (
@@ -249,6 +250,45 @@ class _MemoryReader:
             if row["friction_id"] in wanted
         ]
 
+    def load_owners(self, keys: KeyRange) -> dict[str, str]:
+        rows = [(row["identity_hash"], row["tenant"]) for row in self._written["touchpoints"]]
+        newest = _newest(self._written["person_identifiers"], ("identifier",)).values()
+        rows += [(row["person_key"], row["tenant"]) for row in newest]
+        gone = {row["identifier"] for row in self._written["erased_identifiers"]}
+        return {key: tenant for key, tenant in rows if key not in gone and _is_in(keys, key)}
+
+    def load_active(self, identity_hashes: Iterable[str], period: Period) -> set[str]:
+        wanted = set(identity_hashes)
+        return {
+            row["identity_hash"]
+            for row in self._written["touchpoints"]
+            if row["identity_hash"] in wanted and period.since <= row["event_time"] < period.until
+        }
+
+    def load_last_judged(self, person_keys: Iterable[str]) -> dict[str, LastJudged]:
+        live = self._live("person")
+        return {
+            key: LastJudged(live[key]["partition"], live[key]["next_deadline"]) for key in person_keys if key in live
+        }
+
+    def load_watermarks(self, topic: str) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for row in self._written["checkpoints"]:
+            if row["topic"] == topic and row["watermark"] is not None:
+                found[row["partition"]] = max(row["watermark"], found.get(row["partition"], row["watermark"]))
+        return found
+
+    def load_friction_ids(self, keys: KeyRange, period: Period) -> list[str]:
+        return sorted(
+            id_
+            for id_, row in self._live("friction").items()
+            if _is_in(keys, row["person_key"]) and period.since <= row["anchor_at"] < period.until
+        )
+
+    def load_frictions(self, friction_ids: Iterable[str]) -> list[Friction]:
+        live = self._live("friction")
+        return [_friction(live[id_]) for id_ in sorted(set(friction_ids)) if id_ in live]
+
 
 class _MemoryEraser:
     """What `sinks.clickhouse.eraser.Eraser` does; a death in the middle leaves some rows of a table."""
@@ -376,6 +416,21 @@ def _applied(row: Row) -> AppliedTouchpoint:
         name: (row[name] or None) if name in _TEXTS else row[name] for name in TOUCHPOINT_FIELDS
     }
     return AppliedTouchpoint(Touchpoint(**contract), **{name: row[name] for name in ADMISSION_FIELDS})
+
+
+_FRICTION_TEXTS = {field.name for field in msgspec.structs.fields(Friction) if field.type == str | None}
+
+
+def _friction(row: Row) -> Friction:
+    fields: dict[str, Any] = {
+        name: (row[name] or None) if name in _FRICTION_TEXTS else row[name] for name in Friction.__struct_fields__
+    }
+    fields |= {"evidence": msgspec.json.decode(row["evidence"], type=Evidence), "status": FrictionStatus(row["status"])}
+    return Friction(**fields)
+
+
+def _is_in(keys: KeyRange, key: str) -> bool:
+    return keys.first <= key and (not keys.end or key < keys.end)
 
 
 def _place(applied: AppliedTouchpoint) -> tuple[int, int]:
