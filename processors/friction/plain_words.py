@@ -44,6 +44,7 @@ _RELATIONS: Final = {
     Relation.SAME_CAMPAIGN: "of the same campaign",
     Relation.OTHER_CAMPAIGN: "of another campaign",
     Relation.REPLIES: "in answer to it",
+    Relation.MAY_ANSWER: "that may answer it",
 }
 _PER: Final = {
     Per.PERSON: "by one person",
@@ -51,6 +52,7 @@ _PER: Final = {
     Per.JOURNEY: "on one journey",
     Per.CASE: "on one case",
     Per.ORDER: "on one order",
+    Per.LINE: "on one order line",
     Per.FORM: "in one form",
     Per.CONTACT: "in one contact",
     Per.CHANNEL: "on one channel",
@@ -133,6 +135,10 @@ def minutes_words(minutes: Minutes) -> str:
         text += f" for each of {minutes.per}{above}"
     if minutes.factor != 1:
         text += f", times {minutes.factor:g}"
+    if minutes.at_most is not None:
+        text += f", at most {spell_duration(minutes.at_most)}"
+    if minutes.where:
+        text += f", where it has {_tests(minutes.where)}"
     return f"{text} ({minutes.kind}; of {_VOUCHERS[minutes.of]})"
 
 

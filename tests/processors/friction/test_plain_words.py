@@ -120,6 +120,8 @@ def test_a_variant_says_when_it_holds() -> None:
          "30 s for each of fields_required above 8 (retry; of the first one)"),
         ({"measured": "late", "factor": 0.02},
          "the time until the answer as measured, times 0.02 (retry; of the anchor)"),
+        ({"measured": "late", "at_most": "30m", "where": {"channel": "chat"}},
+         "the time until the answer as measured, at most 30 min, where it has channel chat (retry; of the anchor)"),
     ],
 )  # fmt: skip
 def test_a_posting_says_where_its_time_comes_from(minutes: dict[str, Any], words: str) -> None:
