@@ -131,6 +131,8 @@ class Test(_Part):
     """A number of at least; absent is not. Times and durations are milliseconds."""
     at_most: float | None = None
     """A number of at most; absent is not."""
+    or_absent: bool = False
+    """What is absent holds `at_least` and `at_most` too."""
     present: bool | None = None
     """Whether it is there at all; an empty list is not."""
 

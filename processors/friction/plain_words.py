@@ -313,14 +313,15 @@ def _tests(tests: Mapping[str, Test]) -> str:
 
 
 def _test(field: str, test: Test) -> Iterator[str]:
+    or_absent = " or not given" if test.or_absent else ""
     if test.any_of:
         yield " or ".join(_value(value) for value in test.any_of)
     if test.none_of:
         yield f"other than {' or '.join(_value(value) for value in test.none_of)}"
     if test.at_least is not None:
-        yield f"at least {_number(field, test.at_least)}"
+        yield f"at least {_number(field, test.at_least)}{or_absent}"
     if test.at_most is not None:
-        yield f"at most {_number(field, test.at_most)}"
+        yield f"at most {_number(field, test.at_most)}{or_absent}"
     if test.present is not None:
         yield "given" if test.present else "not given"
 
