@@ -131,6 +131,8 @@ class Test(_Part):
     """A number of at least; absent is not. Times and durations are milliseconds."""
     at_most: float | None = None
     """A number of at most; absent is not."""
+    or_absent: bool = False
+    """What is absent holds `at_least` and `at_most` too."""
     present: bool | None = None
     """Whether it is there at all; an empty list is not."""
 
@@ -180,6 +182,9 @@ class Relation(StrEnum):
     OTHER_CAMPAIGN = "other_campaign"
     REPLIES = "replies"
     """The later one answers the earlier one (`reply_to`, `caused_by`)."""
+    MAY_ANSWER = "may_answer"
+    """They belong to one conversation or matter, or the later one replies; where not both name a conversation and not
+    both a matter, they are on channels that are one place to a customer."""
 
 
 class Per(StrEnum):
@@ -190,6 +195,8 @@ class Per(StrEnum):
     JOURNEY = "journey"
     CASE = "case"
     ORDER = "order"
+    LINE = "line"
+    """The line of an order, where objects name it (`order:A-1:2`), else the order."""
     FORM = "form"
     CONTACT = "contact"
     CHANNEL = "channel"
@@ -411,6 +418,8 @@ class Minutes(_Part):
     kind: EffortKind
     of: Literal["anchor", "first", "each"] = "anchor"
     """The touchpoint that proves it: each of them makes one posting."""
+    where: dict[FieldName, Annotated[Test, BeforeValidator(_as_test)]] = {}
+    """Fields of that touchpoint; one that does not hold them makes no posting."""
     measured: Literal["active_ms", "wait_ms", "contact", "late"] | None = None
     """What the touchpoint measured; the active time of its contact; or the time from it until the answer, or until now
     known to be unanswered (the last deadline that has passed)."""
@@ -421,6 +430,8 @@ class Minutes(_Part):
     above: float = 0
     """Of these, only what is above."""
     factor: float = Field(default=1.0, gt=0)
+    at_most: Milliseconds | None = None
+    """No posting is longer."""
 
 
 class Pattern(_Part):

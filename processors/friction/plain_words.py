@@ -44,6 +44,7 @@ _RELATIONS: Final = {
     Relation.SAME_CAMPAIGN: "of the same campaign",
     Relation.OTHER_CAMPAIGN: "of another campaign",
     Relation.REPLIES: "in answer to it",
+    Relation.MAY_ANSWER: "that may answer it",
 }
 _PER: Final = {
     Per.PERSON: "by one person",
@@ -51,6 +52,7 @@ _PER: Final = {
     Per.JOURNEY: "on one journey",
     Per.CASE: "on one case",
     Per.ORDER: "on one order",
+    Per.LINE: "on one order line",
     Per.FORM: "in one form",
     Per.CONTACT: "in one contact",
     Per.CHANNEL: "on one channel",
@@ -133,6 +135,10 @@ def minutes_words(minutes: Minutes) -> str:
         text += f" for each of {minutes.per}{above}"
     if minutes.factor != 1:
         text += f", times {minutes.factor:g}"
+    if minutes.at_most is not None:
+        text += f", at most {spell_duration(minutes.at_most)}"
+    if minutes.where:
+        text += f", where it has {_tests(minutes.where)}"
     return f"{text} ({minutes.kind}; of {_VOUCHERS[minutes.of]})"
 
 
@@ -307,14 +313,15 @@ def _tests(tests: Mapping[str, Test]) -> str:
 
 
 def _test(field: str, test: Test) -> Iterator[str]:
+    or_absent = " or not given" if test.or_absent else ""
     if test.any_of:
         yield " or ".join(_value(value) for value in test.any_of)
     if test.none_of:
         yield f"other than {' or '.join(_value(value) for value in test.none_of)}"
     if test.at_least is not None:
-        yield f"at least {_number(field, test.at_least)}"
+        yield f"at least {_number(field, test.at_least)}{or_absent}"
     if test.at_most is not None:
-        yield f"at most {_number(field, test.at_most)}"
+        yield f"at most {_number(field, test.at_most)}{or_absent}"
     if test.present is not None:
         yield "given" if test.present else "not given"
 

@@ -17,7 +17,7 @@ from schemas.outputs import Check
 class AbsenceMatcher:
     """Finds what was due after a touchpoint and did not come in time."""
 
-    WORDS: ClassVar[frozenset[str]] = frozenset({"late", "limit", "times", "window"})
+    WORDS: ClassVar[frozenset[str]] = frozenset({"late", "limit", "limit_de", "times", "window"})
 
     def __init__(self, told: Absence, ignored_places: tuple[str, ...], calendars: Calendars) -> None:
         self._told = told
@@ -113,6 +113,7 @@ class AbsenceMatcher:
         limit = self._limit(match)
         return {
             "limit": limit,
+            "limit_de": limit.replace("working days", "Arbeitstage").replace("working day", "Arbeitstag"),
             "window": limit,
             "late": spell_duration(known.ms),
             "times": spell_number(known.times),

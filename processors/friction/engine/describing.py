@@ -8,6 +8,7 @@ from processors.entries import Entry
 from processors.friction.definition import Minutes, VariantRule
 from processors.friction.engine.matching import Known, Match
 from processors.friction.engine.relations import items_in_common, team_of
+from processors.friction.engine.selectors import field_tests
 from processors.friction.finding import Cost
 from processors.friction.wording import COMMON_WORDS, topic_of, words_for
 
@@ -75,8 +76,13 @@ def costs_of(postings: Iterable[Minutes], match: Match, known: Known) -> tuple[C
     """Customer's minutes of a match; a posting of nothing is none."""
     costs = []
     for told in postings:
+        tests = field_tests(told.where)
         for voucher in _vouchers(told, match):
+            if not all(test(voucher) for test in tests):
+                continue
             ms, is_measured = _length(told, voucher, known)
+            if told.at_most is not None:
+                ms = min(ms, told.at_most)
             if ms > 0:
                 costs.append(Cost(told.name, told.kind, ms, is_measured=is_measured, voucher=voucher))
     return tuple(costs)

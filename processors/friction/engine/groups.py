@@ -54,6 +54,10 @@ def _journey(entry: Entry) -> list[Hashable]:
     return [] if entry.strand is None else [entry.strand.root()]
 
 
+def _line(entry: Entry) -> list[Hashable]:
+    return [text for text in entry.touchpoint.objects if text.startswith("order:")]
+
+
 def _form(entry: Entry) -> list[Hashable]:
     named = [text.split(":", 2)[1] for text in entry.touchpoint.objects if text.startswith("form:")]
     return [*named] or _present(entry.touchpoint.touchpoint)
@@ -68,6 +72,7 @@ _KEYS: Final[dict[Per, Callable[[Entry], list[Hashable]]]] = {
     Per.JOURNEY: _journey,
     Per.CASE: lambda entry: [key for key in entry.matter if key[0] == CASE],
     Per.ORDER: lambda entry: [key for key in entry.matter if key[1:].startswith("order:")],
+    Per.LINE: _line,
     Per.FORM: _form,
     Per.CONTACT: lambda entry: [] if entry.contact is None else [entry.contact],
     Per.CHANNEL: lambda entry: [family(entry.touchpoint.channel)],

@@ -114,6 +114,14 @@ def _replies(earlier: Entry, later: Entry) -> str | None:
     return later.ref if earlier.touchpoint.id in (touchpoint.reply_to, touchpoint.caused_by) else None
 
 
+def _may_answer(earlier: Entry, later: Entry) -> str | None:
+    common = _same_thread(earlier, later) or _replies(earlier, later) or _same_matter(earlier, later)
+    is_told_apart = (earlier.matter and later.matter) or (earlier.touchpoint.thread_id and later.touchpoint.thread_id)
+    if common is None and not is_told_apart:
+        return _COMMON[Relation.SAME_CHANNEL](earlier, later)
+    return common
+
+
 def _place(entry: Entry) -> str | None:
     return entry.touchpoint.touchpoint
 
@@ -140,4 +148,5 @@ _COMMON: Final[Mapping[Relation, Common]] = {
     Relation.SAME_CAMPAIGN: _same(lambda entry: entry.touchpoint.campaign),
     Relation.OTHER_CAMPAIGN: _other(lambda entry: entry.touchpoint.campaign),
     Relation.REPLIES: _replies,
+    Relation.MAY_ANSWER: _may_answer,
 }

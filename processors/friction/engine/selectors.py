@@ -98,6 +98,7 @@ def _touches(type_: str) -> EntryTest:
 def field_test(test: Test) -> FieldTest:
     """Test of a value; every part that is given must hold."""
     parts: list[FieldTest] = []
+    or_absent = test.or_absent
     if test.any_of:
         one = _one_of(test.any_of)
         parts.append(lambda value: any(map(one, _elements(value))))
@@ -106,10 +107,10 @@ def field_test(test: Test) -> FieldTest:
         parts.append(lambda value: not any(map(bad, _elements(value))))
     if test.at_least is not None:
         least = test.at_least
-        parts.append(lambda value: value is not None and value >= least)
+        parts.append(lambda value: or_absent if value is None else value >= least)
     if test.at_most is not None:
         most = test.at_most
-        parts.append(lambda value: value is not None and value <= most)
+        parts.append(lambda value: or_absent if value is None else value <= most)
     if test.present is not None:
         present = test.present
         parts.append(lambda value: (value not in (None, ())) is present)

@@ -35,9 +35,9 @@ ORDER = {"kind": "order.placed", "object": "order"}
             ),
         ),
         (
-            {"count": {"of": {"kind": "ui.clicked", "where": {"wait_ms": {"at_least": 7000}, "staff": False}},
+            {"count": {"of": {"kind": "ui.clicked", "where": {"wait_ms": {"at_least": 7000, "or_absent": True}}},
                        "at_least": 3, "within": "1m", "distinct": "unit"}},
-            "at least 3 different unit of ui.clicked with wait_ms at least 7 s and staff no by one person within 1 min",
+            "at least 3 different unit of ui.clicked with wait_ms at least 7 s or not given by one person within 1 min",
         ),
         (
             {"absence": {"after": {"kind": "message.received"}, "expected": {"kind": "message.sent"},
@@ -116,10 +116,12 @@ def test_a_variant_says_when_it_holds() -> None:
     [
         ({"measured": "active_ms", "otherwise": "1m", "of": "each"},
          "its active time as measured or else 1 min (retry; of each of them)"),
-        ({"otherwise": "30s", "per": "fields_required", "above": 8, "of": "first"},
-         "30 s for each of fields_required above 8 (retry; of the first one)"),
+        ({"otherwise": "30s", "per": "fields_required", "above": 8, "of": "first", "where": {"staff": False}},
+         "30 s for each of fields_required above 8, where it has staff no (retry; of the first one)"),
         ({"measured": "late", "factor": 0.02},
          "the time until the answer as measured, times 0.02 (retry; of the anchor)"),
+        ({"measured": "late", "at_most": "30m", "where": {"channel": "chat"}},
+         "the time until the answer as measured, at most 30 min, where it has channel chat (retry; of the anchor)"),
     ],
 )  # fmt: skip
 def test_a_posting_says_where_its_time_comes_from(minutes: dict[str, Any], words: str) -> None:

@@ -191,3 +191,25 @@ def test_an_absence_needs_a_limit_and_working_days_a_calendar() -> None:
         unanswered(within="5wd")
     with pytest.raises(ValueError, match="how many times the limit"):
         unanswered(variants=[variant("it", at_least="3h"), variant("one")])
+
+
+@pytest.mark.parametrize(
+    ("message", "reply", "is_answer"),
+    [
+        ({"thread_id": "t"}, {"thread_id": "t", "channel": "email"}, True),
+        ({"thread_id": "t", "topic": None}, {"thread_id": "u", "topic": None, "channel": "email"}, False),
+        ({"topic": "b"}, {"topic": "b", "channel": "phone"}, True),
+        ({"topic": "b"}, {"topic": "c", "channel": "email"}, False),
+        ({"topic": "b"}, {"topic": None, "channel": "email"}, True),
+        ({"topic": "b"}, {"topic": None, "channel": "phone"}, False),
+        ({"topic": "b"}, {"topic": None, "channel": "phone", "reply_to": "m"}, True),
+        ({"topic": None, "thread_id": "t"}, {"topic": "b", "channel": "email"}, True),
+        ({"topic": None}, {"topic": None, "channel": "email"}, True),
+        ({"topic": None}, {"topic": None, "channel": "chat"}, False),
+    ],
+)
+def test_what_may_answer_is_of_the_conversation_or_matter_or_cannot_be_told_apart(
+    message: dict[str, Any], reply: dict[str, Any], is_answer: bool
+) -> None:
+    story = (wrote(id="m", **message), answered(MONDAY + HOUR, id="r", **reply))
+    assert bool(found_by(unanswered(relations=["may_answer"]), *story)) is not is_answer

@@ -87,6 +87,7 @@ def test_a_sum_reaches_its_threshold(second: int, count: int) -> None:
         ("journey", {"topic": "a"}, {"topic": "b"}),
         ("case", {"objects": ("case:1",)}, {"objects": ("case:2",)}),
         ("order", {"objects": ("order:1",)}, {"objects": ("order:2",)}),
+        ("line", {"objects": ("order:1:1",)}, {"objects": ("order:1:2",)}),
         ("form", {"objects": ("form:1",)}, {"objects": ("form:2",)}),
         ("form", {"touchpoint": "/one"}, {"touchpoint": "/two"}),
         ("contact", {"thread_id": "t"}, {"thread_id": "u"}),
@@ -102,7 +103,7 @@ def test_each_group_counts_for_itself(per: str, one: dict[str, Any], other: dict
     assert len(found_by(counting(), *failed(0, 1, **one), *failed(2, **other))) == 1
 
 
-@pytest.mark.parametrize("per", ["case", "order", "form", "contact", "place"])
+@pytest.mark.parametrize("per", ["case", "order", "line", "form", "contact", "place"])
 def test_what_belongs_to_no_group_is_not_counted(per: str) -> None:
     assert found_by(counting(per=per), *failed(0, 1, 2)) == []
 

@@ -26,6 +26,10 @@ def guarded(**guard: Any) -> Any:
         ({"anchor": {"reason": "status"}}, 1),
         ({"first": {"reason": ["sta*"]}}, 0),
         ({"first": {"reason": "document"}}, 1),
+        ({"anchor": {"wait_ms": {"at_least": 1}}}, 1),
+        ({"anchor": {"wait_ms": {"at_least": 1, "or_absent": True}}}, 0),
+        ({"anchor": {"wait_ms": {"at_most": 1}}}, 1),
+        ({"anchor": {"wait_ms": {"at_most": 1, "or_absent": True}}}, 0),
         ({"anchor": {"reason": "document"}, "first": {"reason": "document"}}, 1),
         ({"builtin": "invited"}, 0),
         ({"builtin": "scheduled"}, 1),
@@ -88,6 +92,10 @@ def test_the_team_is_that_of_the_first_or_of_the_anchor(team: str, name: str) ->
         ({"otherwise": "30s", "per": "fields_required", "above": 8}, {"fields_required": 8}, None),
         ({"otherwise": "5m", "per": "items_requested", "factor": 0.5}, {"items_requested": ("a", "b")}, (5.0, False)),
         ({"measured": "contact"}, {"active_ms": 4 * MINUTE}, (4.0, True)),
+        ({"otherwise": "5m", "where": {"reason": "a"}}, {"reason": "a"}, (5.0, False)),
+        ({"otherwise": "5m", "where": {"reason": "a"}}, {"reason": "b"}, None),
+        ({"measured": "active_ms", "factor": 2, "at_most": "7m"}, {"active_ms": 3 * MINUTE}, (6.0, True)),
+        ({"measured": "active_ms", "factor": 2, "at_most": "7m"}, {"active_ms": 4 * MINUTE}, (7.0, True)),
     ],
 )
 def test_minutes_are_measured_or_assumed(
