@@ -367,6 +367,9 @@ class Change(_Part):
 
     of: Selector
     state: FieldName
+    left: FieldName | None = None
+    """Field with the state before it, for producers that tell it: it counts where it is there, so that even the first
+    touchpoint may be a hop."""
     per: Per = Per.MATTER
     at_least: int = Field(default=2, ge=2)
     """Hops, each to another state."""

@@ -240,7 +240,8 @@ def _absence(part: Absence) -> str:
 
 def _change(part: Change) -> str:
     back = " and back" if part.returns else ""
-    said = f"{part.state} of {_selector(part.of)} changes at least {part.at_least} times{back} {_PER[part.per]}"
+    state = part.state if part.left is None else f"{part.state} (before it {part.left})"
+    said = f"{state} of {_selector(part.of)} changes at least {part.at_least} times{back} {_PER[part.per]}"
     return f"{said} within {spell_duration(part.within)}{_unless(part.unless)}"
 
 
