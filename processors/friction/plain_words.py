@@ -40,6 +40,8 @@ _RELATIONS: Final = {
     Relation.OTHER_TEAM: "of another team",
     Relation.OTHER_UNIT: "of another unit",
     Relation.SAME_ITEM: "about the same item",
+    Relation.SAME_FORM: "of the same form",
+    Relation.OVERDUE: "that was due by then",
     Relation.SAME_PROMISE: "of the same promise",
     Relation.SAME_CAMPAIGN: "of the same campaign",
     Relation.OTHER_CAMPAIGN: "of another campaign",
@@ -133,7 +135,8 @@ def minutes_words(minutes: Minutes) -> str:
         text += f" for each of {minutes.per}{above}"
     if minutes.factor != 1:
         text += f", times {minutes.factor:g}"
-    return f"{text} ({minutes.kind}; of {_VOUCHERS[minutes.of]})"
+    shown = f"; as {' or '.join(minutes.shown_as)}" if minutes.shown_as else ""
+    return f"{text} ({minutes.kind}{shown}; of {_VOUCHERS[minutes.of]})"
 
 
 def told(definition: RuleDefinition) -> Iterator[str]:
@@ -200,6 +203,7 @@ def _sequence(part: Sequence) -> str:
     said = [
         f"{_selector(part.first)}, then within {spell_duration(part.within)} {_selector(part.then)}",
         *_relations(part.relations),
+        *([f"with at least {part.items_in_common} items in common"] if part.items_in_common else []),
     ]
     return " ".join(said) + _unless(part.unless)
 
@@ -207,10 +211,12 @@ def _sequence(part: Sequence) -> str:
 def _count(part: Count) -> str:
     what = _selector(part.of)
     if part.distinct:
-        what = f"different {part.distinct} of {what}"
+        what = f"different {' or '.join(part.distinct)} of {what}"
     if part.sum:
         what = f"{part.sum} in sum of {what}"
     said = f"at least {_amount(part.at_least)} {what} {_PER[part.per]} within {spell_duration(part.within)}"
+    if part.half is not None:
+        said += f", where {_selector(part.half)} counts half"
     if part.gap is not None:
         said += f", {spell_duration(part.gap)} at most from one to the next"
     if part.since:

@@ -28,7 +28,7 @@ class Hop(NamedTuple):
 class ChangeMatcher:
     """Follows the state of each group through its touchpoints."""
 
-    WORDS: ClassVar[frozenset[str]] = frozenset({"count", "limit", "window"})
+    WORDS: ClassVar[frozenset[str]] = frozenset({"count", "limit", "states", "window"})
 
     def __init__(self, told: Change, ignored_places: tuple[str, ...]) -> None:
         self._told = told
@@ -108,8 +108,9 @@ class ChangeMatcher:
         return f"would not have fired with the change back more than {spare} later"
 
     def words(self, match: Match, known: Known) -> dict[str, str]:  # noqa: ARG002 - for absences only
-        """Hops, and the window."""
+        """Hops, the states that they went through, and the window."""
         return {
+            "states": match.checks[0].value,
             "count": spell_number(match.measure),
             "limit": str(self._told.at_least),
             "window": spell_duration(self._told.within),
