@@ -94,6 +94,14 @@ def _known_field(name: str) -> str:
 FieldName = Annotated[str, AfterValidator(_known_field)]
 
 
+def _as_several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+FieldNames = Annotated[tuple[FieldName, ...], BeforeValidator(_as_several)]
+"""One field, or a list of them."""
+
+
 def _sentence(text: str) -> str:
     try:
         words = [(word, spec, conversion) for _, word, spec, conversion in Formatter().parse(text) if word is not None]
@@ -140,9 +148,7 @@ class Test(_Part):
 class Selector(_Part):
     """Touchpoints of a kind, of which all fields hold what they have to."""
 
-    kind: Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)] = (
-        Field(min_length=1)
-    )
+    kind: Annotated[tuple[str, ...], BeforeValidator(_as_several)] = Field(min_length=1)
     """Verbs, one of them."""
     where: dict[FieldName, Annotated[Test, BeforeValidator(_as_test)]] = {}
     """Field to what it has to hold."""
@@ -177,7 +183,11 @@ class Relation(StrEnum):
     OTHER_UNIT = "other_unit"
     SAME_ITEM = "same_item"
     """An item that one asks for, the other gave or asked for."""
+    SAME_FORM = "same_form"
+    """The same `form:` object, else the same place."""
     SAME_PROMISE = "same_promise"
+    OVERDUE = "overdue"
+    """The earlier one was due (`promise_due`) by the time of the later one."""
     SAME_CAMPAIGN = "same_campaign"
     OTHER_CAMPAIGN = "other_campaign"
     REPLIES = "replies"
@@ -295,6 +305,8 @@ class Sequence(_Part):
     within: Milliseconds
     """From the first's end to the beginning of the other; no time at all while the first still lasts."""
     relations: tuple[Relation, ...] = ()
+    items_in_common: int = Field(default=0, ge=0)
+    """So many items that the one asks for and the other gave or asked for."""
     unless: tuple[Near, ...] = ()
     """Nothing like these, else that earlier touchpoint does not count."""
     measures: Literal["gap"] = "gap"
@@ -313,8 +325,10 @@ class Count(_Part):
     gap: Milliseconds | None = None
     """From each to the next, at most."""
     per: Per = Per.PERSON
-    distinct: FieldName | None = None
-    """Count different values of this field instead; those without one do not count."""
+    distinct: FieldNames = ()
+    """Count different values of this field, or of these together, instead; those without one do not count."""
+    half: Selector | None = None
+    """Those of them that are also such as these count half."""
     sum: FieldName | None = None
     """Sum up this field instead."""
     since: Selector | None = None
@@ -374,6 +388,9 @@ class Change(_Part):
 
     of: Selector
     state: FieldName
+    left: FieldName | None = None
+    """Field with the state before it, for producers that tell it: it counts where it is there, so that even the first
+    touchpoint may be a hop."""
     per: Per = Per.MATTER
     at_least: int = Field(default=2, ge=2)
     """Hops, each to another state."""
@@ -428,10 +445,12 @@ class Minutes(_Part):
     per: Literal["items_requested", "fields_required"] | None = None
     """Assumed for each of these."""
     above: float = 0
-    """Of these, only what is above."""
+    """Of these, only what is above; of a measured time the share of that, none where their number is not known."""
     factor: float = Field(default=1.0, gt=0)
     at_most: Milliseconds | None = None
     """No posting is longer."""
+    shown_as: tuple[str, ...] = ()
+    """Only when it shows as one of these variants."""
 
 
 class Pattern(_Part):
@@ -528,10 +547,11 @@ class RuleDefinition(_Part):
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             yield "two variants have the same name"
-        for pattern in self.patterns:
-            for name in pattern.variants:
-                if name not in names:
-                    yield f"a pattern shows as {name!r}, but the variants are {', '.join(names)}"
+        used = [("a pattern shows as", name) for pattern in self.patterns for name in pattern.variants]
+        used += [(f"minutes {minutes.name!r} are for", name) for minutes in self.minutes for name in minutes.shown_as]
+        for how, name in used:
+            if name not in names:
+                yield f"{how} {name!r}, but the variants are {', '.join(names)}"
         fired = {name for example in self.examples for name in example.fires}
         for name in sorted(fired - set(names)):
             yield f"an example fires {name!r}, but the variants are {', '.join(names)}"

@@ -40,6 +40,8 @@ _RELATIONS: Final = {
     Relation.OTHER_TEAM: "of another team",
     Relation.OTHER_UNIT: "of another unit",
     Relation.SAME_ITEM: "about the same item",
+    Relation.SAME_FORM: "of the same form",
+    Relation.OVERDUE: "that was due by then",
     Relation.SAME_PROMISE: "of the same promise",
     Relation.SAME_CAMPAIGN: "of the same campaign",
     Relation.OTHER_CAMPAIGN: "of another campaign",
@@ -139,7 +141,8 @@ def minutes_words(minutes: Minutes) -> str:
         text += f", at most {spell_duration(minutes.at_most)}"
     if minutes.where:
         text += f", where it has {_tests(minutes.where)}"
-    return f"{text} ({minutes.kind}; of {_VOUCHERS[minutes.of]})"
+    shown = f"; as {' or '.join(minutes.shown_as)}" if minutes.shown_as else ""
+    return f"{text} ({minutes.kind}{shown}; of {_VOUCHERS[minutes.of]})"
 
 
 def told(definition: RuleDefinition) -> Iterator[str]:
@@ -206,6 +209,7 @@ def _sequence(part: Sequence) -> str:
     said = [
         f"{_selector(part.first)}, then within {spell_duration(part.within)} {_selector(part.then)}",
         *_relations(part.relations),
+        *([f"with at least {part.items_in_common} items in common"] if part.items_in_common else []),
     ]
     return " ".join(said) + _unless(part.unless)
 
@@ -213,10 +217,12 @@ def _sequence(part: Sequence) -> str:
 def _count(part: Count) -> str:
     what = _selector(part.of)
     if part.distinct:
-        what = f"different {part.distinct} of {what}"
+        what = f"different {' or '.join(part.distinct)} of {what}"
     if part.sum:
         what = f"{part.sum} in sum of {what}"
     said = f"at least {_amount(part.at_least)} {what} {_PER[part.per]} within {spell_duration(part.within)}"
+    if part.half is not None:
+        said += f", where {_selector(part.half)} counts half"
     if part.gap is not None:
         said += f", {spell_duration(part.gap)} at most from one to the next"
     if part.since:
@@ -246,7 +252,8 @@ def _absence(part: Absence) -> str:
 
 def _change(part: Change) -> str:
     back = " and back" if part.returns else ""
-    said = f"{part.state} of {_selector(part.of)} changes at least {part.at_least} times{back} {_PER[part.per]}"
+    state = part.state if part.left is None else f"{part.state} (before it {part.left})"
+    said = f"{state} of {_selector(part.of)} changes at least {part.at_least} times{back} {_PER[part.per]}"
     return f"{said} within {spell_duration(part.within)}{_unless(part.unless)}"
 
 

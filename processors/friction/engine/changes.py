@@ -1,7 +1,6 @@
 """A state that goes forth and back."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
 from processors.durations import spell_duration
@@ -16,16 +15,20 @@ from schemas.outputs import Check
 
 
 class Hop(NamedTuple):
-    """From the last touchpoint of one state to the first of another."""
+    """From the last touchpoint of one state to the first of another; `left` is the state before.
+
+    Both are the same touchpoint where the first of all tells the state before it itself.
+    """
 
     before: Entry
     after: Entry
+    left: Any
 
 
 class ChangeMatcher:
     """Follows the state of each group through its touchpoints."""
 
-    WORDS: ClassVar[frozenset[str]] = frozenset({"count", "limit", "window"})
+    WORDS: ClassVar[frozenset[str]] = frozenset({"count", "limit", "states", "window"})
 
     def __init__(self, told: Change, ignored_places: tuple[str, ...]) -> None:
         self._told = told
@@ -39,8 +42,15 @@ class ChangeMatcher:
         """One match for every run of hops that is long enough and comes back."""
         stated = [entry for entry in scene.choose(self.trigger) if self._state(entry) not in (None, ())]
         for group in grouped(stated, self._told.per):
-            hops = [Hop(one, other) for one, other in pairwise(group) if self._state(one) != self._state(other)]
-            yield from self._runs(scene, hops)
+            yield from self._runs(scene, list(self._hops(group)))
+
+    def _hops(self, group: list[Entry]) -> Iterator[Hop]:
+        for before, after in zip((group[0], *group), group, strict=False):
+            told = None if self._told.left is None else getattr(after.touchpoint, self._told.left)
+            state = self._state(after)
+            left = self._state(before) if told in (None, (), state) else told
+            if left != state:
+                yield Hop(before, after, left)
 
     def _runs(self, scene: Scene, hops: list[Hop]) -> Iterator[Match]:
         told = self._told
@@ -59,12 +69,12 @@ class ChangeMatcher:
                     yield Match(
                         anchor=anchor,
                         first=first,
-                        members=(first, *(hop.after for hop in hops[low:end])),
+                        members=tuple(dict.fromkeys((first, *(hop.after for hop in hops[low:end])))),
                         measure=float(end - low),
                         gap_ms=anchor.start - first.start,
                         known_at=max(anchor.start, free.known_at),
                         checks=(
-                            Check("states", self._path(first, hops[low:end]), "forth and back", passed=True),
+                            Check("states", self._path(hops[low:end]), "forth and back", passed=True),
                             *excuses(self._unless),
                         ),
                     )
@@ -76,10 +86,10 @@ class ChangeMatcher:
         if len(hops) < self._told.at_least:
             return False
         back = self._state(hops[-1].after)
-        return not self._told.returns or any(self._state(hop.before) == back for hop in hops)
+        return not self._told.returns or any(hop.left == back for hop in hops)
 
-    def _path(self, first: Entry, hops: list[Hop]) -> str:
-        return ", ".join(str(self._state(entry)) for entry in (first, *(hop.after for hop in hops)))
+    def _path(self, hops: list[Hop]) -> str:
+        return ", ".join(map(str, (hops[0].left, *(self._state(hop.after) for hop in hops))))
 
     def reached_at(self, match: Match, level: float) -> int | None:
         """At once when it hopped that often."""
@@ -98,8 +108,9 @@ class ChangeMatcher:
         return f"would not have fired with the change back more than {spare} later"
 
     def words(self, match: Match, known: Known) -> dict[str, str]:  # noqa: ARG002 - for absences only
-        """Hops, and the window."""
+        """Hops, the states that they went through, and the window."""
         return {
+            "states": match.checks[0].value,
             "count": spell_number(match.measure),
             "limit": str(self._told.at_least),
             "window": spell_duration(self._told.within),

@@ -24,6 +24,7 @@ class CountMatcher:
         self._since = None if told.since is None else chooser(told.since, ignored_places)
         self._reset = None if told.reset is None else chooser(told.reset, ignored_places)
         self._is_duration = told.sum is not None and told.sum.endswith("_ms")
+        self._half = None if told.half is None else chooser(told.half)
         self._at_least = level_of(told.at_least)
         self._unless = surroundings(told.unless)
 
@@ -59,8 +60,8 @@ class CountMatcher:
         told = self._told
         if told.sum is not None:
             return [entry for entry in entries if getattr(entry.touchpoint, told.sum)]
-        if told.distinct is not None:
-            return [entry for entry in entries if getattr(entry.touchpoint, told.distinct) not in (None, ())]
+        if told.distinct:
+            return [entry for entry in entries if _values(entry, told.distinct)]
         return entries
 
     def _runs(self, scene: Scene, entries: list[Entry], start: Entry | None) -> Iterator[Match]:
@@ -103,8 +104,10 @@ class CountMatcher:
         told = self._told
         if told.sum is not None:
             return float(sum(getattr(entry.touchpoint, told.sum) for entry in members))
-        if told.distinct is not None:
+        if told.distinct:
             return float(len({value for entry in members for value in _values(entry, told.distinct)}))
+        if self._half is not None:
+            return len(members) - sum(map(self._half.takes, members)) / 2
         return float(len(members))
 
     def reached_at(self, match: Match, level: float) -> int | None:
@@ -157,6 +160,9 @@ def _takes(mark: Chooser | None, entry: Entry) -> bool:
     return mark is not None and mark.takes(entry)
 
 
-def _values(entry: Entry, field: str) -> tuple[Hashable, ...]:
-    value = getattr(entry.touchpoint, field)
-    return value if isinstance(value, tuple) else (value,)
+def _values(entry: Entry, fields: Iterable[str]) -> list[Hashable]:
+    found: list[Hashable] = []
+    for field in fields:
+        value = getattr(entry.touchpoint, field)
+        found.extend(value if isinstance(value, tuple) else () if value is None else (value,))
+    return found

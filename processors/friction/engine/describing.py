@@ -13,7 +13,16 @@ from processors.friction.finding import Cost
 from processors.friction.wording import COMMON_WORDS, topic_of, words_for
 
 #: Words that every sentence may use; those of a class of patterns come on top.
-WORDS: Final = COMMON_WORDS | {"channel", "channel_de", "place", "items", "team", "team_de"}
+WORDS: Final = COMMON_WORDS | {
+    "channel",
+    "channel_de",
+    "errors",
+    "fields",
+    "items",
+    "place",
+    "team",
+    "team_de",
+}
 
 
 def refuse_unknown_words(variant: VariantRule, known: Iterable[str]) -> None:
@@ -67,15 +76,19 @@ def general_words(match: Match, topic: str | None, team: str | None) -> dict[str
         "channel_de": own["to_channel_de"],
         "place": anchor.touchpoint or own["to_channel"],
         "items": ", ".join(sorted(items)),
+        "fields": str(anchor.fields_required or len(anchor.items_requested)),
+        "errors": str(anchor.errors or 0),
         "team": team or "an unnamed team",
         "team_de": team or "ein ungenanntes Team",
     }
 
 
-def costs_of(postings: Iterable[Minutes], match: Match, known: Known) -> tuple[Cost, ...]:
-    """Customer's minutes of a match; a posting of nothing is none."""
+def costs_of(postings: Iterable[Minutes], match: Match, known: Known, variant: str) -> tuple[Cost, ...]:
+    """Customer's minutes of a match that shows as a variant; a posting of nothing is none."""
     costs = []
     for told in postings:
+        if told.shown_as and variant not in told.shown_as:
+            continue
         tests = field_tests(told.where)
         for voucher in _vouchers(told, match):
             if not all(test(voucher) for test in tests):
@@ -106,12 +119,14 @@ def _length(told: Minutes, voucher: Entry, known: Known) -> tuple[int, bool]:
         measured = known.ms
     elif told.measured is not None:
         measured = getattr(voucher.touchpoint, told.measured)
-    if measured is not None:
-        return round(measured * told.factor), True
-    if told.otherwise is None:
-        return 0, False
     count = 1.0
     if told.per is not None:
         value = getattr(voucher.touchpoint, told.per)
         count = float(len(value) if isinstance(value, tuple) else value or 0)
-    return round(told.otherwise * max(0.0, count - told.above) * told.factor), False
+    counted = max(0.0, count - told.above)
+    if measured is not None:
+        share = counted / count if told.above and count else float(not told.above)
+        return round(measured * share * told.factor), True
+    if told.otherwise is None:
+        return 0, False
+    return round(told.otherwise * counted * told.factor), False

@@ -58,7 +58,8 @@ def _line(entry: Entry) -> list[Hashable]:
     return [text for text in entry.touchpoint.objects if text.startswith("order:")]
 
 
-def _form(entry: Entry) -> list[Hashable]:
+def forms_of(entry: Entry) -> list[Hashable]:
+    """Forms that it names, else its place."""
     named = [text.split(":", 2)[1] for text in entry.touchpoint.objects if text.startswith("form:")]
     return [*named] or _present(entry.touchpoint.touchpoint)
 
@@ -73,7 +74,7 @@ _KEYS: Final[dict[Per, Callable[[Entry], list[Hashable]]]] = {
     Per.CASE: lambda entry: [key for key in entry.matter if key[0] == CASE],
     Per.ORDER: lambda entry: [key for key in entry.matter if key[1:].startswith("order:")],
     Per.LINE: _line,
-    Per.FORM: _form,
+    Per.FORM: forms_of,
     Per.CONTACT: lambda entry: [] if entry.contact is None else [entry.contact],
     Per.CHANNEL: lambda entry: [family(entry.touchpoint.channel)],
     Per.PLACE: lambda entry: _present(entry.touchpoint.touchpoint),

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
+from processors.durations import spell_duration
 from processors.entries import Entry
 from processors.friction.definition import Relation
+from processors.friction.engine.groups import forms_of
 from processors.friction.wording import topic_of
 from processors.kinds import family
 from processors.matters import CASE, TOPIC, topic_match
@@ -122,6 +124,15 @@ def _may_answer(earlier: Entry, later: Entry) -> str | None:
     return common
 
 
+def _same_form(one: Entry, other: Entry) -> str | None:
+    return min(map(str, {*forms_of(one)} & {*forms_of(other)}), default=None)
+
+
+def _overdue(earlier: Entry, later: Entry) -> str | None:
+    due = earlier.touchpoint.promise_due
+    return None if due is None or due > later.start else f"{spell_duration(later.start - due)} after it was due"
+
+
 def _place(entry: Entry) -> str | None:
     return entry.touchpoint.touchpoint
 
@@ -144,6 +155,8 @@ _COMMON: Final[Mapping[Relation, Common]] = {
     Relation.OTHER_TEAM: _other(team_of),
     Relation.OTHER_UNIT: _other(lambda entry: entry.touchpoint.unit),
     Relation.SAME_ITEM: lambda one, other: _least(items_in_common(one, other)),
+    Relation.SAME_FORM: _same_form,
+    Relation.OVERDUE: _overdue,
     Relation.SAME_PROMISE: _same(lambda entry: entry.touchpoint.promise_id),
     Relation.SAME_CAMPAIGN: _same(lambda entry: entry.touchpoint.campaign),
     Relation.OTHER_CAMPAIGN: _other(lambda entry: entry.touchpoint.campaign),

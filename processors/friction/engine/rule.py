@@ -131,7 +131,7 @@ class CompiledRule:
             pattern=place,
             match=match,
             base=chosen.form.base if base is None else base,
-            costs=costs_of(self._minutes, match, known),
+            costs=costs_of(self._minutes, match, known, chosen.form.name),
             witnesses=chosen.witnesses,
             checks=tuple(_variant_checks(shown, now)),
             guards=tuple(checks),

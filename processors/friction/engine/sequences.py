@@ -7,7 +7,7 @@ from processors.durations import spell_duration
 from processors.entries import Entry
 from processors.friction.definition import Sequence
 from processors.friction.engine.matching import Known, Match, Scene
-from processors.friction.engine.relations import links
+from processors.friction.engine.relations import items_in_common, links
 from processors.friction.engine.selectors import chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
 from schemas.outputs import Check
@@ -23,6 +23,7 @@ class SequenceMatcher:
         self._first = chooser(told.first, ignored_places)
         self.trigger = chooser(told.then, ignored_places)
         self._links = links(told.relations)
+        self._items = told.items_in_common
         self._unless = surroundings(told.unless)
 
     def find(self, scene: Scene) -> Iterator[Match]:
@@ -52,6 +53,9 @@ class SequenceMatcher:
             common = [(link.name, link.common(first, then)) for link in self._links]
             if any(found is None for _, found in common):
                 continue
+            items = items_in_common(first, then) if self._items else frozenset()
+            if len(items) < self._items:
+                continue
             free = nothing_around(scene, Frame(first, then, then.start), self._unless)
             if not free.holds:
                 continue
@@ -64,6 +68,11 @@ class SequenceMatcher:
                 known_at=max(then.start, free.known_at),
                 checks=(
                     *(Check(name, found or "", "in common, or not", passed=True) for name, found in common),
+                    *(
+                        [Check("items", ", ".join(sorted(items)), f"at least {self._items} in common", passed=True)]
+                        if items
+                        else []
+                    ),
                     *excuses(self._unless),
                 ),
             )

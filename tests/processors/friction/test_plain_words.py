@@ -63,6 +63,24 @@ ORDER = {"kind": "order.placed", "object": "order"}
             "to_team of case.assigned changes at least 3 times and back on one matter within 14 d",
         ),
         (
+            {"change": {"of": {"kind": "case.assigned"}, "state": "to_team", "left": "from_team", "per": "case",
+                        "within": "14d"}},
+            "to_team (before it from_team) of case.assigned changes at least 2 times and back on one case within 14 d",
+        ),
+        (
+            {"count": {"of": {"kind": "contact.transferred"}, "at_least": 2, "within": "4h", "per": "contact",
+                       "half": {"kind": "contact.transferred", "where": {"warm": True}}}},
+            (
+                "at least 2 contact.transferred in one contact within 4 h, where contact.transferred with warm yes"
+                " counts half"
+            ),
+        ),
+        (
+            {"sequence": {"first": {"kind": "data.provided"}, "then": {"kind": "form.started"}, "within": "30d",
+                          "items_in_common": 3}},
+            "data.provided, then within 30 d form.started with at least 3 items in common",
+        ),
+        (
             {"ratio": {"of": {"kind": "payment.declined"}, "among": {"kind": ["payment.declined", "payment.succeeded"]},
                        "within": "30d", "at_least": 0.5, "minimum": 4}},
             (

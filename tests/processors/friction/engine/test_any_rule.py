@@ -68,7 +68,7 @@ sequences = st.fixed_dictionaries(
 )
 counts = st.fixed_dictionaries(
     {"of": selectors, "at_least": st.integers(1, 3), "within": spans, "per": pers, "unless": nears},
-    optional={"since": selectors, "reset": selectors, "gap": spans, "distinct": st.just("channel")},
+    optional={"since": selectors, "reset": selectors, "gap": spans, "distinct": st.just("channel"), "half": selectors},
 )
 absences = st.fixed_dictionaries(
     {"after": selectors, "expected": selectors, "within": spans, "relations": relations, "excused_by": nears},

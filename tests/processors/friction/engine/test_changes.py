@@ -16,7 +16,7 @@ def changing(**more: Any) -> Any:
             "change": {"of": {"kind": "case.assigned"}, "state": "to_team", "within": "14d", "per": "case", **more},
             "variants": ["five", "it"],
         },
-        variants=[variant("five", 4, at_least=5), variant("it", sentence_en="{count} hops")],
+        variants=[variant("five", 4, at_least=5), variant("it", sentence_en="{count} hops: {states}")],
     )
 
 
@@ -54,7 +54,7 @@ def test_a_state_lasts_until_the_last_touchpoint_that_says_it() -> None:
 def test_the_anchor_is_the_return_and_further_hops_belong_to_it() -> None:
     (friction,) = found_by(changing(), *assigned(*"ABAB"))
     assert (friction.anchor_at, friction.variant) == (MONDAY + 2 * DAY, "it")
-    assert friction.sentence_en == "3 hops"
+    assert friction.sentence_en == "3 hops: A, B, A, B"
     assert named(friction.evidence.checks, "states").value == "A, B, A, B"
     assert friction.evidence.nearest_miss == "would not have fired with the change back more than 12 d later"
     (friction,) = found_by(changing(), *assigned(*"ABABAB"))
@@ -64,3 +64,35 @@ def test_the_anchor_is_the_return_and_further_hops_belong_to_it() -> None:
 def test_each_case_has_its_own_state_and_absent_ones_do_not_count() -> None:
     assert found_by(changing(), *assigned("A", "B"), *assigned("A", objects=("case:2",))) == []
     assert len(found_by(changing(), *assigned("A", None, "B", None, "A"))) == 1
+
+
+def handed(*teams: tuple[str | None, str]) -> list[AppliedTouchpoint]:
+    return [
+        happened(
+            "case.assigned", MONDAY + number * DAY, id=str(number), from_team=left, to_team=team, objects=("case:1",)
+        )
+        for number, (left, team) in enumerate(teams)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("teams", "states"),
+    [
+        ([("A", "B"), ("B", "A")], "A, B, A"),
+        ([("A", "B"), (None, "A")], "A, B, A"),
+        ([(None, "B"), ("A", "B")], None),
+        ([(None, "A"), ("C", "B"), ("B", "A")], None),
+        ([("B", "B"), ("B", "A")], None),
+        ([(None, "A"), ("B", "B"), (None, "A")], "A, B, A"),
+        ([("A", "B"), ("B", "B"), ("B", "A")], "A, B, A"),
+    ],
+)
+def test_the_state_before_counts_where_it_is_told(teams: list[tuple[str | None, str]], states: str | None) -> None:
+    found = found_by(changing(left="from_team"), *handed(*teams))
+    assert [named(friction.evidence.checks, "states").value for friction in found] == ([states] if states else [])
+
+
+def test_a_first_touchpoint_that_is_a_hop_is_one_of_the_evidence_and_begins_the_window() -> None:
+    (friction,) = found_by(changing(left="from_team", within="1d"), *handed(("A", "B"), ("B", "A")))
+    assert friction.sentence_en == "2 hops: A, B, A"
+    assert len(friction.evidence.touchpoints) == 2

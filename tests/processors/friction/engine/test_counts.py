@@ -174,3 +174,20 @@ def test_levels_go_by_the_number() -> None:
     )
     assert [friction.variant for friction in found_by(rule, *failed(0, 1, 2, 3))] == ["three"]
     assert [friction.variant for friction in found_by(rule, *failed(0, 1, 2, 3, 4))] == ["five"]
+
+
+def test_different_values_of_several_fields_are_counted_together() -> None:
+    rule = counting(distinct=["from_team", "to_team"], at_least=3)
+    assert found_by(rule, *failed(0, from_team="a", to_team="b"), *failed(1, to_team="a"), *failed(2)) == []
+    (friction,) = found_by(rule, *failed(0, from_team="a", to_team="b"), *failed(1, to_team="c"))
+    assert named(friction.evidence.checks, "count").value == "3"
+
+
+@pytest.mark.parametrize(
+    ("warm", "cold", "counted"), [(4, 0, "2"), (3, 0, None), (2, 1, "2"), (1, 1, None), (1, 2, "2.5")]
+)
+def test_some_count_half(warm: int, cold: int, counted: str | None) -> None:
+    rule = counting(half={"kind": "login.failed", "where": {"warm": True}}, at_least=2)
+    story = [*failed(*range(cold)), *failed(*range(cold, cold + warm), warm=True)]
+    found = found_by(rule, *story)
+    assert [named(friction.evidence.checks, "count").value for friction in found] == ([counted] if counted else [])

@@ -13,6 +13,7 @@ CALLS = [
     happened("call.offered", MONDAY, channel="phone", topic="a", team="one", reason="status"),
     happened("call.offered", MONDAY + HOUR, channel="phone", topic="a", team="two", reason="document"),
 ]
+SHARE = {"measured": "active_ms", "per": "fields_required", "above": 8}
 
 
 def guarded(**guard: Any) -> Any:
@@ -96,6 +97,10 @@ def test_the_team_is_that_of_the_first_or_of_the_anchor(team: str, name: str) ->
         ({"otherwise": "5m", "where": {"reason": "a"}}, {"reason": "b"}, None),
         ({"measured": "active_ms", "factor": 2, "at_most": "7m"}, {"active_ms": 3 * MINUTE}, (6.0, True)),
         ({"measured": "active_ms", "factor": 2, "at_most": "7m"}, {"active_ms": 4 * MINUTE}, (7.0, True)),
+        (SHARE, {"active_ms": 6 * MINUTE, "fields_required": 12}, (2.0, True)),
+        (SHARE, {"active_ms": 6 * MINUTE, "fields_required": 8}, None),
+        (SHARE, {"active_ms": 6 * MINUTE}, None),
+        ({"otherwise": "3m", "shown_as": ["it"]}, {}, (3.0, False)),
     ],
 )
 def test_minutes_are_measured_or_assumed(
@@ -106,6 +111,15 @@ def test_minutes_are_measured_or_assumed(
     (friction,) = judgement.frictions
     assert friction.minutes == (0.0 if posted is None else posted[0])
     assert [one.is_measured for one in judgement.postings] == ([] if posted is None else [posted[1]])
+
+
+def test_minutes_may_be_for_some_variants_only() -> None:
+    told = [{"name": "some", "kind": "retry", "otherwise": "3m", "shown_as": ["other"]}]
+    rule = made(AGAIN, variants=[variant("it"), variant("other")], minutes=told)
+    (friction,) = judged_by(rule, *CALLS[:2]).frictions
+    assert friction.minutes == 0.0
+    with pytest.raises(ValueError, match="minutes 'some' are for 'other', but the variants are it"):
+        made(AGAIN, minutes=told)
 
 
 def test_an_unknown_word_is_refused_with_those_that_there_are() -> None:

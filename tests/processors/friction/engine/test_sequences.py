@@ -145,3 +145,36 @@ def test_a_level_is_compared_with_the_gap(at_least: str, variant: str) -> None:
     )
     (friction,) = found_by(rule, solved(), called(MONDAY + HOUR))
     assert (friction.variant, friction.sentence_en) == (variant, "1 h of 3 h")
+
+
+@pytest.mark.parametrize(("given", "count"), [(("a", "b"), 1), (("a",), 0), (("a", "c"), 0)])
+def test_so_many_items_in_common(given: tuple[str, ...], count: int) -> None:
+    rule = made("sequence: {first: {kind: data.provided}, then: {kind: form.started}, within: 30d, items_in_common: 2}")
+    story = [
+        happened("data.provided", MONDAY, items_provided=given),
+        happened("form.started", MONDAY + HOUR, items_requested=("a", "b")),
+    ]
+    found = found_by(rule, *story)
+    assert [named(friction.evidence.checks, "items").value for friction in found] == ["a, b"] * count
+
+
+@pytest.mark.parametrize(("due", "count"), [(HOUR, 1), (HOUR + 1, 0)])
+def test_what_was_due_by_then(due: int, count: int) -> None:
+    rule = made("sequence: {first: {kind: promise.made}, then: {kind: call.offered}, within: 7d, relations: [overdue]}")
+    story = [happened("promise.made", MONDAY, promise_due=MONDAY + due), called(MONDAY + HOUR)]
+    assert len(found_by(rule, *story)) == count
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "count"),
+    [
+        ({"objects": ("form:a",)}, {"objects": ("form:a",), "touchpoint": "p"}, 1),
+        ({"objects": ("form:a",), "touchpoint": "p"}, {"objects": ("form:b",), "touchpoint": "p"}, 0),
+        ({"touchpoint": "p"}, {"touchpoint": "p"}, 1),
+        ({}, {}, 0),
+    ],
+)
+def test_the_same_form(one: dict[str, Any], other: dict[str, Any], count: int) -> None:
+    rule = made("sequence: {first: {kind: form.started}, then: {kind: form.saved}, within: 1h, relations: [same_form]}")
+    story = [happened("form.started", MONDAY, **one), happened("form.saved", MONDAY + 1, **other)]
+    assert len(found_by(rule, *story)) == count
