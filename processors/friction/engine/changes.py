@@ -49,13 +49,13 @@ class ChangeMatcher:
             anchor = hops[place].after
             while low <= place and hops[low].before.start < anchor.start - told.within:
                 low += 1
+            if told.states is not None:
+                low = max(low, place + 1 - told.at_least)
             if self._holds(hops[low : place + 1]):
                 first = hops[low].before
                 free = nothing_around(scene, Frame(first, anchor, anchor.start), self._unless)
                 if free.holds:
-                    end = place + 1
-                    while end < len(hops) and hops[end].after.start - hops[end - 1].after.start <= told.within:
-                        end += 1
+                    end = self._end(hops, low, place + 1)
                     yield Match(
                         anchor=anchor,
                         first=first,
@@ -75,8 +75,21 @@ class ChangeMatcher:
     def _holds(self, hops: list[Hop]) -> bool:
         if len(hops) < self._told.at_least:
             return False
+        if self._told.states is not None and len(self._states(hops)) > self._told.states:
+            return False
         back = self._state(hops[-1].after)
         return not self._told.returns or any(self._state(hop.before) == back for hop in hops)
+
+    def _end(self, hops: list[Hop], low: int, end: int) -> int:
+        among = None if self._told.states is None else self._states(hops[low:end])
+        while end < len(hops) and hops[end].after.start - hops[end - 1].after.start <= self._told.within:
+            if among is not None and self._state(hops[end].after) not in among:
+                break
+            end += 1
+        return end
+
+    def _states(self, hops: list[Hop]) -> set[Any]:
+        return {self._state(entry) for hop in hops for entry in hop}
 
     def _path(self, first: Entry, hops: list[Hop]) -> str:
         return ", ".join(str(self._state(entry)) for entry in (first, *(hop.after for hop in hops)))
