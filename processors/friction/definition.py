@@ -251,6 +251,10 @@ class Near(_Part):
     What is there is certain at once, what is not there only when its time is over."""
     at_least: int = Field(default=1, ge=1)
     """So many of them."""
+    own: bool = False
+    """The finding's own anchor and first touchpoint count too, when they are such."""
+    undone_by: Selector | None = None
+    """Those after which one of these came, up to the same moment, do not count."""
     none: bool = False
     """The contrary: fewer than `at_least`."""
 
@@ -315,13 +319,14 @@ class Sequence(_Part):
 class Count(_Part):
     """So many touchpoints in a window. Anchor: the one with which the least number or sum is reached.
 
-    What follows within `gap`, else `within`, of the one before belongs to the same finding and raises what it measures.
+    What follows within `gap`, else `within`, of the one before belongs to the same finding and raises what it measures;
+    without either all that follows in the group.
     """
 
     of: Selector
     at_least: float | AnySpan
-    within: Milliseconds
-    """From the first to the one that reaches it."""
+    within: Milliseconds | None = None
+    """From the first to the one that reaches it; without it however long that takes."""
     gap: Milliseconds | None = None
     """From each to the next, at most."""
     per: Per = Per.PERSON
@@ -334,6 +339,8 @@ class Count(_Part):
     since: Selector | None = None
     """Counting begins after one of these of the same group, and anew with each; then it is the first touchpoint, and
     `within` runs from it."""
+    since_first: bool = False
+    """Not anew with each of `since`: only with the first one, and the first one after a `reset`."""
     reset: Selector | None = None
     """One of these of the same group in between begins anew; if it is counted too, it is the first one."""
     unless: tuple[Near, ...] = ()
@@ -396,6 +403,8 @@ class Change(_Part):
     """Hops, each to another state."""
     returns: bool = True
     """It has to come back to a state that it had left."""
+    states: int | None = Field(default=None, ge=2)
+    """The last `at_least` hops lie between so many states at most, and what follows between the same: A, B, A, B."""
     within: Milliseconds
     """From the last touchpoint of the first state to the anchor."""
     unless: tuple[Near, ...] = ()

@@ -220,13 +220,15 @@ def _count(part: Count) -> str:
         what = f"different {' or '.join(part.distinct)} of {what}"
     if part.sum:
         what = f"{part.sum} in sum of {what}"
-    said = f"at least {_amount(part.at_least)} {what} {_PER[part.per]} within {spell_duration(part.within)}"
+    said = f"at least {_amount(part.at_least)} {what} {_PER[part.per]}"
+    if part.within is not None:
+        said += f" within {spell_duration(part.within)}"
     if part.half is not None:
         said += f", where {_selector(part.half)} counts half"
     if part.gap is not None:
         said += f", {spell_duration(part.gap)} at most from one to the next"
     if part.since:
-        said += f", counted from {_selector(part.since)} on"
+        said += f", counted from {'the first ' if part.since_first else ''}{_selector(part.since)} on"
     if part.reset:
         said += f", counted anew from {_selector(part.reset)} on"
     return said + _unless(part.unless)
@@ -254,6 +256,8 @@ def _change(part: Change) -> str:
     back = " and back" if part.returns else ""
     state = part.state if part.left is None else f"{part.state} (before it {part.left})"
     said = f"{state} of {_selector(part.of)} changes at least {part.at_least} times{back} {_PER[part.per]}"
+    if part.states is not None:
+        said += f" between {part.states} values at most"
     return f"{said} within {spell_duration(part.within)}{_unless(part.unless)}"
 
 
@@ -279,7 +283,10 @@ def _near(near: Near, end: str) -> str:
         words.append("as the first one")
     number = f"{near.at_least} " if near.at_least > 1 else ""
     amount = f"fewer than {number}" if near.none and number else "no " if near.none else number
-    return f"there is {amount}{' '.join(words)} {_window(near.since, near.until, end)}"
+    if near.undone_by:
+        words.append(f"with no {_selector(near.undone_by)} after it")
+    whole = ", its own counted" if near.own else ""
+    return f"there is {amount}{' '.join(words)} {_window(near.since, near.until, end)}{whole}"
 
 
 def _window(since: Bound, until: Bound | None, end: str) -> str:

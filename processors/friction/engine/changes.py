@@ -59,13 +59,13 @@ class ChangeMatcher:
             anchor = hops[place].after
             while low <= place and hops[low].before.start < anchor.start - told.within:
                 low += 1
+            if told.states is not None:
+                low = max(low, place + 1 - told.at_least)
             if self._holds(hops[low : place + 1]):
                 first = hops[low].before
                 free = nothing_around(scene, Frame(first, anchor, anchor.start), self._unless)
                 if free.holds:
-                    end = place + 1
-                    while end < len(hops) and hops[end].after.start - hops[end - 1].after.start <= told.within:
-                        end += 1
+                    end = self._end(hops, low, place + 1)
                     yield Match(
                         anchor=anchor,
                         first=first,
@@ -85,11 +85,24 @@ class ChangeMatcher:
     def _holds(self, hops: list[Hop]) -> bool:
         if len(hops) < self._told.at_least:
             return False
+        if self._told.states is not None and len(self._states(hops)) > self._told.states:
+            return False
         back = self._state(hops[-1].after)
         return not self._told.returns or any(hop.left == back for hop in hops)
 
     def _path(self, hops: list[Hop]) -> str:
         return ", ".join(map(str, (hops[0].left, *(self._state(hop.after) for hop in hops))))
+
+    def _end(self, hops: list[Hop], low: int, end: int) -> int:
+        among = None if self._told.states is None else self._states(hops[low:end])
+        while end < len(hops) and hops[end].after.start - hops[end - 1].after.start <= self._told.within:
+            if among is not None and self._state(hops[end].after) not in among:
+                break
+            end += 1
+        return end
+
+    def _states(self, hops: list[Hop]) -> set[Any]:
+        return {state for hop in hops for state in (hop.left, self._state(hop.after))}
 
     def reached_at(self, match: Match, level: float) -> int | None:
         """At once when it hopped that often."""

@@ -49,6 +49,8 @@ class CountMatcher:
         stretch: list[Entry] = []
         for entry in group:
             begins, ends = _takes(self._since, entry), _takes(self._reset, entry)
+            if start is not None and self._told.since_first:
+                begins = begins and ends
             if begins or ends:
                 yield start, stretch
                 start, stretch = (entry if begins else None), []
@@ -71,9 +73,9 @@ class CountMatcher:
             entry = entries[place]
             if told.gap is not None and place > low and entry.start - entries[place - 1].start > told.gap:
                 low = place
-            while entries[low].start < entry.start - told.within:
+            while told.within is not None and entries[low].start < entry.start - told.within:
                 low += 1
-            is_in_time = start is None or entry.start - start.start <= told.within
+            is_in_time = start is None or told.within is None or entry.start - start.start <= told.within
             if is_in_time and self._measure(entries[low : place + 1]) >= self._at_least:
                 first = entries[low] if start is None else start
                 free = nothing_around(scene, Frame(first, entry, entry.start), self._unless)
@@ -96,7 +98,7 @@ class CountMatcher:
     def _end(self, entries: list[Entry], place: int) -> int:
         pause = self._told.within if self._told.gap is None else self._told.gap
         end = place + 1
-        while end < len(entries) and entries[end].start - entries[end - 1].start <= pause:
+        while end < len(entries) and (pause is None or entries[end].start - entries[end - 1].start <= pause):
             end += 1
         return end
 
@@ -119,14 +121,14 @@ class CountMatcher:
         name = "sum" if self._told.sum else "count"
         return (
             Check(name, self._spell(match.measure), f"at least {self._spell(self._at_least)}", passed=True),
-            Check("window", spell_duration(match.gap_ms), f"at most {spell_duration(self._told.within)}", passed=True),
+            Check("window", spell_duration(match.gap_ms), self._window("at most "), passed=True),
         )
 
     def nearest_miss(self, match: Match) -> str:
         """How many or how much less, or how much later, would have been none."""
         if self._told.sum is not None:
             return f"would not have fired with more than {self._spell(match.measure - self._at_least)} less in all"
-        if match.measure > self._at_least:
+        if match.measure > self._at_least or self._told.within is None:
             fewer = match.measure - self._at_least + 1
             return f"would not have fired with {self._spell(fewer)} of them fewer"
         spare = self._told.within - match.gap_ms
@@ -139,8 +141,14 @@ class CountMatcher:
             "count": str(len(match.members)) if self._told.sum else spelt,
             "sum": spelt,
             "limit": self._spell(self._at_least),
-            "window": spell_duration(self._told.within),
+            "window": self._window(),
         }
+
+    def _window(self, at_most: str = "") -> str:
+        told = self._told
+        if told.within is not None:
+            return f"{at_most}{spell_duration(told.within)}"
+        return "any time" if told.gap is None else f"{at_most}{spell_duration(told.gap)} each"
 
     def _spell(self, measure: float) -> str:
         return spell_duration(round(measure)) if self._is_duration else spell_number(measure)

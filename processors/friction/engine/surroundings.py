@@ -37,7 +37,18 @@ class Outcome(NamedTuple):
 class Surrounding:
     """A `Near`, ready for use."""
 
-    __slots__ = ("_at_least", "_chooser", "_links", "_none", "_of_first", "_since", "_until", "threshold")
+    __slots__ = (
+        "_at_least",
+        "_chooser",
+        "_links",
+        "_none",
+        "_of_first",
+        "_own",
+        "_since",
+        "_undone_by",
+        "_until",
+        "threshold",
+    )
 
     def __init__(self, near: Near, *, until: str = "anchor") -> None:
         self._chooser: Chooser = chooser(near.select)
@@ -47,20 +58,29 @@ class Surrounding:
         self._until = near.until or Bound(until, 0)
         self._at_least = near.at_least
         self._none = near.none
+        self._own = near.own
+        self._undone_by = None if near.undone_by is None else chooser(near.undone_by)
         self.threshold = self._spell(near)
 
     def judge(self, scene: Scene, frame: Frame) -> Outcome:
-        """Whether it holds around a finding; the finding's own first touchpoint and anchor are not meant."""
+        """Whether it holds around a finding; its own first touchpoint and anchor are only meant where it says so."""
         since, until = _moment(self._since, frame), _moment(self._until, frame)
         reference = frame.first if self._of_first else frame.anchor
+        passed_at = ALWAYS if until is None else until
+        undone = None
+        if self._undone_by is not None:
+            undone = max((entry.order for entry in scene.between(self._undone_by, since, until)), default=None)
         witnesses: list[Entry] = []
         for entry in scene.between(self._chooser, since, until):
-            if entry is frame.anchor or entry is frame.first or not are_related(self._links, reference, entry):
+            if not self._own and (entry is frame.anchor or entry is frame.first):
+                continue
+            if (undone is not None and entry.order < undone) or not are_related(self._links, reference, entry):
                 continue
             witnesses.append(entry)
             if len(witnesses) == self._at_least:
-                return Outcome(not self._none, ALWAYS, tuple(witnesses))
-        return Outcome(self._none, ALWAYS if until is None else until, tuple(witnesses))
+                known_at = ALWAYS if self._undone_by is None else passed_at
+                return Outcome(not self._none, known_at, tuple(witnesses))
+        return Outcome(self._none, passed_at, tuple(witnesses))
 
     def check(self, outcome: Outcome, *, name: str, passed: bool) -> Check:
         """An outcome as evidence."""
@@ -71,12 +91,13 @@ class Surrounding:
         if not (near.none and near.at_least == 1):
             count += str(near.at_least)
         related = "".join(f", {relation.value.replace('_', ' ')}" for relation in near.relations)
+        undone = "" if near.undone_by is None else f", not undone by {' or '.join(near.undone_by.kind)}"
         bounds = " ".join(
             f"{word} {_spell_bound(bound)}"
             for word, bound in (("from", self._since), ("until", self._until))
             if bound.of != "ever"
         )
-        return f"{count} {' or '.join(near.select.kind)}{related}{bounds and ' '}{bounds}"
+        return f"{count} {' or '.join(near.select.kind)}{related}{undone}{bounds and ' '}{bounds}"
 
 
 def surroundings(nears: Iterable[Near], *, until: str = "anchor") -> tuple[Surrounding, ...]:

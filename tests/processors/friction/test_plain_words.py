@@ -81,6 +81,24 @@ ORDER = {"kind": "order.placed", "object": "order"}
             "data.provided, then within 30 d form.started with at least 3 items in common",
         ),
         (
+            {"change": {"of": {"kind": "page.viewed"}, "state": "touchpoint", "states": 2, "within": "1m",
+                        "per": "person"}},
+            (
+                "touchpoint of page.viewed changes at least 2 times and back by one person between 2 values at most"
+                " within 1 min"
+            ),
+        ),
+        (
+            {"count": {"of": {"kind": "bot.turn"}, "at_least": 3, "per": "contact", "since_first": True,
+                       "since": {"kind": "human.requested"},
+                       "unless": [{"select": {"kind": "case.opened"}, "undone_by": {"kind": "case.closed"},
+                                   "own": True, "from": "ever"}]}},
+            (
+                "at least 3 bot.turn in one contact, counted from the first human.requested on, unless there is"
+                " case.opened with no case.closed after it up to the anchor, its own counted"
+            ),
+        ),
+        (
             {"ratio": {"of": {"kind": "payment.declined"}, "among": {"kind": ["payment.declined", "payment.succeeded"]},
                        "within": "30d", "at_least": 0.5, "minimum": 4}},
             (

@@ -57,6 +57,8 @@ nears = st.lists(
             "from": bounds,
             "until": bounds,
             "none": st.booleans(),
+            "own": st.booleans(),
+            "undone_by": selectors,
             "at_least": st.integers(1, 2),
         },
     ),
@@ -67,8 +69,16 @@ sequences = st.fixed_dictionaries(
     {"first": selectors, "then": selectors, "within": spans, "relations": relations, "unless": nears}
 )
 counts = st.fixed_dictionaries(
-    {"of": selectors, "at_least": st.integers(1, 3), "within": spans, "per": pers, "unless": nears},
-    optional={"since": selectors, "reset": selectors, "gap": spans, "distinct": st.just("channel"), "half": selectors},
+    {"of": selectors, "at_least": st.integers(1, 3), "per": pers, "unless": nears},
+    optional={
+        "within": spans,
+        "since": selectors,
+        "since_first": st.booleans(),
+        "reset": selectors,
+        "gap": spans,
+        "distinct": st.just("channel"),
+        "half": selectors,
+    },
 )
 absences = st.fixed_dictionaries(
     {"after": selectors, "expected": selectors, "within": spans, "relations": relations, "excused_by": nears},
@@ -76,7 +86,7 @@ absences = st.fixed_dictionaries(
 )
 changes = st.fixed_dictionaries(
     {"of": selectors, "state": st.sampled_from(["channel", "outcome"]), "within": spans, "per": pers, "unless": nears},
-    optional={"returns": st.booleans()},
+    optional={"returns": st.booleans(), "states": st.integers(2, 3)},
 )
 ratios = st.fixed_dictionaries(
     {"of": selectors, "among": selectors, "within": spans, "per": pers, "at_least": st.sampled_from([0.3, 0.5, 1])},

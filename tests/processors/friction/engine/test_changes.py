@@ -42,6 +42,20 @@ def test_so_many_hops(at_least: int, returns: bool, count: int) -> None:
     assert len(found_by(changing(at_least=at_least, returns=returns), *assigned(*"ABC"))) == (not returns)
 
 
+@pytest.mark.parametrize(
+    ("teams", "count"), [("ABAB", 1), ("ABCA", 0), ("ABCB", 0), ("XABAB", 1), ("ABAC", 0), ("ABACAB", 0)]
+)
+def test_between_so_many_states_only(teams: str, count: int) -> None:
+    assert len(found_by(changing(at_least=3, states=2), *assigned(*teams))) == count
+
+
+def test_what_follows_between_the_same_states_belongs_to_it() -> None:
+    (friction,) = found_by(changing(at_least=3, states=2), *assigned(*"XABABACAD"))
+    assert friction.sentence_en == "4 hops"
+    assert named(friction.evidence.checks, "states").value == "A, B, A, B, A"
+    assert len(found_by(changing(at_least=3, states=2), *assigned(*"ABABXYXY"))) == 2
+
+
 @pytest.mark.parametrize(("days", "count"), [(7, 1), (8, 0)])
 def test_the_window_runs_from_the_first_state_to_the_return(days: int, count: int) -> None:
     assert len(found_by(changing(), *assigned(*"ABA", days=days))) == count

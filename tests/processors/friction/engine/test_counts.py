@@ -191,3 +191,39 @@ def test_some_count_half(warm: int, cold: int, counted: str | None) -> None:
     story = [*failed(*range(cold)), *failed(*range(cold, cold + warm), warm=True)]
     found = found_by(rule, *story)
     assert [named(friction.evidence.checks, "count").value for friction in found] == ([counted] if counted else [])
+
+
+@pytest.mark.parametrize(("third", "count"), [(300 * DAY, 1), (300 * DAY + 1, 0)])
+def test_without_a_window_only_the_gap_counts(third: int, count: int) -> None:
+    rule = made({"count": {"of": {"kind": "login.failed"}, "at_least": 3, "gap": "200d"}})
+    found = found_by(rule, *failed(0, 100 * DAY, third))
+    assert len(found) == count
+    assert [named(one.evidence.checks, "window").threshold for one in found] == ["at most 200 d each"] * count
+    assert [one.evidence.nearest_miss for one in found] == ["would not have fired with 1 of them fewer"] * count
+
+
+def test_without_window_and_gap_all_is_one_finding() -> None:
+    rule = made(
+        {"count": {"of": {"kind": "login.failed"}, "at_least": 2}},
+        variants=[variant("it", sentence_en="{count} in {window}")],
+    )
+    (friction,) = found_by(rule, *failed(0, 100 * DAY, 300 * DAY))
+    assert friction.sentence_en == "3 in any time"
+
+
+@pytest.mark.parametrize(("since_first", "count"), [(True, 1), (False, 0)])
+def test_counting_may_go_on_over_another_beginning(since_first: bool, count: int) -> None:
+    rule = counting(within=None, since={"kind": "human.requested"}, since_first=since_first)
+    asked = numbered("human.requested", MONDAY, MONDAY + 3 * MINUTE)
+    (*found,) = found_by(rule, *asked, *failed(MINUTE, 2 * MINUTE, 4 * MINUTE))
+    assert len(found) == count
+    assert [len(one.evidence.touchpoints) for one in found] == [4] * count
+
+
+def test_a_reset_lets_it_begin_with_the_next_one() -> None:
+    rule = counting(within=None, since={"kind": "human.requested"}, since_first=True, reset={"kind": "human.reached"})
+    asked = numbered("human.requested", MONDAY, MONDAY + 4 * MINUTE)
+    reached = happened("human.reached", MONDAY + 3 * MINUTE, actor="agent")
+    assert found_by(rule, *asked, reached, *failed(1, 2, 5 * MINUTE, 6 * MINUTE)) == []
+    (friction,) = found_by(rule, *asked, reached, *failed(1, 2, 5 * MINUTE, 6 * MINUTE, 7 * MINUTE))
+    assert friction.anchor_at == MONDAY + 7 * MINUTE

@@ -130,3 +130,32 @@ def test_an_unknown_word_is_refused_with_those_that_there_are() -> None:
 def test_an_unknown_parameter_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ValueError, match=r"has no parameter 'speed'; it has .*window"):
         made(AGAIN, id="repeat_contact", patterns=[], python="RepeatContactRule", parameters={"speed": 1})
+
+
+@pytest.mark.parametrize(("own", "at_least", "count"), [(False, 1, 1), (True, 2, 0), (True, 3, 1)])
+def test_what_lies_near_may_be_its_own(own: bool, at_least: int, count: int) -> None:
+    near = {"select": {"kind": "call.offered"}, "own": own, "at_least": at_least}
+    assert len(found_by(guarded(near=[near]), *CALLS)) == count
+
+
+@pytest.mark.parametrize(
+    ("kinds", "count"),
+    [
+        (["consent.withdrawn"], 0),
+        (["consent.withdrawn", "consent.granted"], 1),
+        (["consent.granted", "consent.withdrawn"], 0),
+        (["consent.withdrawn", "consent.granted", "consent.withdrawn"], 0),
+    ],
+)
+def test_what_was_undone_does_not_count(kinds: list[str], count: int) -> None:
+    near = {"select": {"kind": "consent.withdrawn"}, "undone_by": {"kind": "consent.granted"}, "from": "ever"}
+    story = [happened(kind, MONDAY + number, id=str(number)) for number, kind in enumerate(kinds, start=1)]
+    assert len(found_by(guarded(near=[near]), *CALLS, *story)) == count
+
+
+@pytest.mark.parametrize(("watermark", "count"), [(3 * HOUR - 1, 0), (3 * HOUR, 1)])
+def test_that_it_is_not_undone_is_certain_when_the_time_is_over(watermark: int, count: int) -> None:
+    near = {"select": {"kind": "case.opened"}, "undone_by": {"kind": "case.closed"}, "until": "anchor + 2h"}
+    rule = made(AGAIN | {"variants": ["open", "it"]}, variants=[variant("open", 4, near=[near]), variant("it", 1)])
+    found = found_by(rule, *CALLS, happened("case.opened", MONDAY + 1), watermark=MONDAY + watermark)
+    assert [one.variant == "open" for one in found] == [bool(count)]
