@@ -32,5 +32,5 @@ def test_giving_up_again_makes_the_same_friction_worse(attempts: int, variant: s
 
 def test_the_wait_so_far_is_told() -> None:
     (friction,) = frictions("wait_sum", [left(MONDAY), left(MONDAY + HOUR)])
-    assert friction.sentence_en == "A customer waited 12 min in all about invoice, in 2 waits."
+    assert friction.sentence_en == "A customer waited 12 min in all about invoice; number of waits: 2."
     assert friction.evidence.nearest_miss == "would not have fired with more than 7 min less in all"
