@@ -51,7 +51,7 @@ def test_a_rule_file_becomes_a_definition() -> None:
         (
             "per: matter",
             "per: ordre",
-            "12:12: patterns[0].count.per: 'ordre' is none of person, matter, journey, case, order, form, contact, ch",
+            "12:12: patterns[0].count.per: 'ordre' is none of person, matter, journey, case, order, line, form, ",
         ),
         (
             "within: 24h",
