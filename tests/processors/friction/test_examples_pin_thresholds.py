@@ -35,7 +35,7 @@ rules = pytest.mark.parametrize("definition", definitions(), ids=lambda definiti
 #: Numbers that change nothing of what an example shows.
 UNSEEN: Final = frozenset({"version", "base", "severity", "minutes", "grace", "examples", "any_of", "none_of"})
 #: Parameters of rules in Python that only say what is posted, or that evidence only mentions.
-UNSEEN_PARAMETERS: Final = frozenset({"switch", "re_explain", "field", "short_window", "long_window"})
+UNSEEN_PARAMETERS: Final = frozenset({"switch", "re_explain", "field", "item", "short_window", "long_window"})
 #: Shares are pinned to a twentieth: more takes too many touchpoints.
 SHARE: Final = 0.05
 #: Times a limit, and shares of it.
@@ -109,7 +109,7 @@ def _steps(definition: RuleDefinition) -> StepOf:
 
 
 def _whole_or_share(value: float) -> float:
-    return 1 if value == int(value) else 0.01
+    return 1 if value == int(value) else SHARE
 
 
 def _changed(part: BaseModel, step: StepOf) -> Iterator[tuple[str, Any]]:
