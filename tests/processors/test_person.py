@@ -321,7 +321,7 @@ def test_a_touchpoint_in_order_is_one_step_and_not_another_fold() -> None:
     story = [happened("contact.started", MONDAY + n * HOUR, channel="web", topic="a") for n in range(200)]
     state = restore(TENANT, ANNA, story)
     judge_now(state, MONDAY)
-    step(state, happened("page.viewed", MONDAY + 201 * HOUR))
+    step(state, happened("change.released", MONDAY + 201 * HOUR))
     assert count_calls(lambda: judge_now(state, MONDAY), {"join", "find"}) == 1
     step(state, happened("contact.started", MONDAY + 202 * HOUR, channel="web", topic="a"))
     assert count_calls(lambda: judge_now(state, MONDAY), {"join", "describe"}) == 2
