@@ -331,7 +331,7 @@ def test_a_touchpoint_in_order_is_one_step_and_not_another_fold() -> None:
     state = restore(TENANT, ANNA, story)
     judge_now(state, MONDAY)
     # No rule reads this one.
-    step(state, happened("session.ended", MONDAY + 201 * HOUR))
+    step(state, happened("change.released", MONDAY + 201 * HOUR))
     assert count_calls(lambda: judge_now(state, MONDAY), {"join", "find"}) == 1
     step(state, happened("contact.started", MONDAY + 202 * HOUR, channel="web", topic="a"))
     # The repeat, and the journey over its budget, which has cost more by now.
