@@ -267,5 +267,5 @@ def test_effort_budgets_of_topics_and_tenants(tmp_path: Path, monkeypatch: pytes
     budgets = [core.effort_budget(tenant, topic) for tenant in ("acme", "other") for topic in (None, "a", "Mortgage")]
     assert budgets == [45.0, 45.0, 45.0, 20.0, 20.0, 90.0]
     monkeypatch.setenv("JOURNEYS_EFFORT__BUDGET_MINUTES_BY_TOPIC", '{"a": 0}')
-    with pytest.raises(SettingsError, match="budget_minutes_by_topic"):
+    with pytest.raises(SettingsError, match=r"budget_minutes_by_topic"):
         load_settings(tmp_path)

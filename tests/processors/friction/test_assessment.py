@@ -6,7 +6,7 @@ import pytest
 
 from schemas.outputs import Friction, FrictionStatus
 from schemas.touchpoint import AppliedTouchpoint
-from tests.support.judging import judged
+from tests.support.judging import frictions, judged
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, happened
 
 
@@ -15,7 +15,8 @@ def called(at: int = MONDAY, **fields: Any) -> AppliedTouchpoint:
 
 
 def only(*touchpoints: AppliedTouchpoint) -> Friction:
-    (friction,) = judged(*touchpoints).frictions
+    """The repeat; its minutes may be over the budget of the journey as well."""
+    (friction,) = frictions("repeat_contact", touchpoints)
     return friction
 
 
