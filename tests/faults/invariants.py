@@ -78,7 +78,8 @@ class Evidence(msgspec.Struct, kw_only=True):
 
     `acknowledged` are names of good touchpoints that the broker took, `poison` places of bad records; `sent` are all
     names ever sent. `base` has name, kind and event time of every row of the view, `dead` the place of every dead
-    letter. `cuts` counts what may have ended an alert between its answer and the ledger.
+    letter. `cuts` counts what may have ended an alert between its answer and the ledger. `remains` are rows by table
+    that still hold something of who asked to be forgotten, and requests that are not done.
     """
 
     acknowledged: set[str]
@@ -97,6 +98,7 @@ class Evidence(msgspec.Struct, kw_only=True):
     resources: Resources | None
     tallies: Sequence[Tally]
     exits: Sequence[Exit]
+    remains: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -128,6 +130,7 @@ def findings(evidence: Evidence, expected: Expected, aggregates: Mapping[str, Ag
         ("I12", "no reader sees a version fall", lambda: _seen(evidence.live.fallen_versions, evidence.live)),
         ("I13", "consumed equals what became of it", lambda: _bookkeeping(evidence.tallies)),
         ("I14", "ends in time and with the right code", lambda: _endings(evidence.exits)),
+        ("I15", "nothing is left of who asked to be forgotten", lambda: _forgotten(evidence, expected)),
     ]
     return [Finding(id_, says, *check()) for id_, says, check in checks]
 
@@ -145,7 +148,7 @@ def as_table(found: Sequence[Finding]) -> str:
 
 def _loss(evidence: Evidence, expected: Expected) -> _Check:
     base, dead = {name for name, _, _ in evidence.base}, set(evidence.dead)
-    lost = sorted(name for name in evidence.acknowledged if name not in base)
+    lost = sorted(name for name in evidence.acknowledged - expected.forgotten if name not in base)
     lost += sorted(f"dead letter of {place}" for place in evidence.poison | _places(expected) if place not in dead)
     counts = f"{len(evidence.acknowledged)} events and {len(evidence.poison)} bad records acknowledged"
     return _judged(lost, counts, "are neither in the base table nor dead letters")
@@ -284,6 +287,13 @@ def _endings(exits: Sequence[Exit]) -> _Check:
     slowest = max(one.seconds for one in asked)
     counts = f"{len(asked)} stopped within {slowest:.1f} s; {loudly} ended by themselves with an error"
     return _judged(wrong, counts, "ended wrongly")
+
+
+def _forgotten(evidence: Evidence, expected: Expected) -> _Check:
+    if not expected.erased:
+        return "not checked", "nobody asked"
+    wrong = [f"{count} {what}" for what, count in evidence.remains.items()]
+    return _judged(wrong, f"{len(expected.erased)} identities, {len(expected.forgotten)} touchpoints", "remain")
 
 
 def _judged(wrong: Sequence[str], fine: str, verb: str) -> _Check:
