@@ -79,7 +79,8 @@ class Evidence(msgspec.Struct, kw_only=True):
     `acknowledged` are names of good touchpoints that the broker took, `poison` places of bad records; `sent` are all
     names ever sent. `base` has name, kind and event time of every row of the view, `dead` the place of every dead
     letter. `cuts` counts what may have ended an alert between its answer and the ledger. `remains` are rows by table
-    that still hold something of who asked to be forgotten, and requests that are not done.
+    that still hold something of who asked to be forgotten, and requests that are not done. `untellable` are frictions
+    that were known when a log was lost: what was to be told of them may have been in it.
     """
 
     acknowledged: set[str]
@@ -98,7 +99,8 @@ class Evidence(msgspec.Struct, kw_only=True):
     resources: Resources | None
     tallies: Sequence[Tally]
     exits: Sequence[Exit]
-    remains: Mapping[str, int] = msgspec.field(default_factory=dict)
+    remains: Mapping[str, int]
+    untellable: set[str]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -231,7 +233,8 @@ def _alerts(evidence: Evidence, expected: Expected) -> _Check:
     if evidence.alerts is None:
         return "not checked", "nobody was to be alerted in this run"
     told = Counter(alert.friction_id for alert in evidence.alerts)
-    wrong = [f"{id_} was never told" for id_ in sorted(expected.alertable - told.keys())]
+    untold = expected.alertable - told.keys()
+    wrong = [f"{id_} was never told" for id_ in sorted(untold - evidence.untellable)]
     versions = {entry.friction_id: entry.version for entry in evidence.alert_ledger if entry.state == "delivered"}
     retracted = {entry.friction_id: entry for entry in evidence.alert_ledger if entry.state == "retracted"}
     for alert in evidence.alerts:
@@ -243,7 +246,8 @@ def _alerts(evidence: Evidence, expected: Expected) -> _Check:
         again = [id_ for id_, count in told.items() if count > 1]
         wrong.append(f"{repeated} told again with {evidence.cuts} cuts: {', '.join(again[:_SHOWN])}")
     counts = f"{told.total()} alerts of {len(told)} frictions, {repeated} repeated with {evidence.cuts} cuts,"
-    return _judged(wrong, f"{counts} {len(retracted)} retracted", "are wrong")
+    lost = f", {len(untold)} were in a log that is lost" if evidence.untellable else ""
+    return _judged(wrong, f"{counts} {len(retracted)} retracted{lost}", "are wrong")
 
 
 def _recovery(evidence: Evidence) -> _Check:

@@ -87,6 +87,7 @@ class Run:
         self.workers: list[Worker] = []
         self.timeline: list[tuple[float, str]] = []
         self.cuts = 0
+        self.untellable: set[str] = set()
         self.recoveries_s: list[float | None] = []
         self.recovery_s: float | None = None
         self.evidence: Evidence | None = None
@@ -204,6 +205,7 @@ class Run:
             tallies=list(self._tallies()),
             exits=[one for worker in self.workers for one in worker.exits],
             remains=_remains(tables, expected),
+            untellable=self.untellable,
         )
         return evidence, expected
 

@@ -136,7 +136,9 @@ def test_an_alert_that_never_came_or_came_twice_is_caught(healthy: Healthy) -> N
     evidence, expected = seen(healthy)
     assert evidence.alerts is not None
     wanted = min(expected.alertable)
-    assert judged_anew(healthy, alerts=[one for one in evidence.alerts if one.friction_id != wanted]) == ["I9"]
+    others = [one for one in evidence.alerts if one.friction_id != wanted]
+    assert judged_anew(healthy, alerts=others) == ["I9"]
+    assert judged_anew(healthy, alerts=others, untellable={wanted}) == []
     again = [*evidence.alerts, Delivered(wanted, evidence.alerts[-1].at)]
     assert judged_anew(healthy, alerts=again) == ["I9"]
     assert judged_anew(healthy, alerts=again, cuts=1) == []

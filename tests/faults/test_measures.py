@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.faults.commits import Reading, recovery_s
 from tests.faults.measures import MemorySample, growth, percentile
 
 
@@ -37,3 +38,19 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile(values, 20) == 1.0
     assert percentile(values, 21) == 2.0
     assert percentile([7.0], 50) == 7.0
+
+
+def test_a_death_is_over_when_all_its_partitions_were_committed_further_than_at_it() -> None:
+    readings = [
+        Reading(9.9, 10.1, {0: 5, 1: 7}),
+        # The first that was asked for after the death: what the dead one had still committed counts for nothing.
+        Reading(10.2, 10.3, {0: 6, 1: 7}),
+        Reading(12.0, 12.5, {0: 7, 1: 7}),
+        Reading(14.0, 14.5, {0: 8, 1: 7, 2: 1}),
+        Reading(15.0, 15.5, {0: 8, 1: 8, 2: 1}),
+    ]
+    assert recovery_s(readings, 10.0, [0]) == 2.5
+    assert recovery_s(readings, 10.0, [0, 1]) == 5.5
+    assert recovery_s(readings, 10.0, [2]) == 4.5
+    assert recovery_s(readings, 10.0, [0, 3]) is None
+    assert recovery_s(readings, 16.0, [0]) is None

@@ -86,6 +86,7 @@ def _kill_all_with_the_log(run: Run, workers: list[Worker]) -> None:
             worker.start()
         there = run.tables.present(accepted)
         run.observer.found_again(committed, there)
+        run.untellable |= run.tables.versions("friction").keys()
         run.note(
             f"{len(accepted)} touchpoints were accepted: {len(committed)} were committed, {len(committed - there)} of"
             f" them are gone; of the others {len(accepted - committed - there)} are gone"
