@@ -31,7 +31,8 @@ def answers_cut(run: Run, scale: Scale) -> None:
         run.site.proxy.order(CutAnswer(), on=f"INSERT INTO `{run.chances.choice(_WRITTEN)}`")
 
     acts.again_and_again(run, scale, (0.2, 1.5), cut)
-    run.site.proxy.heal()
+    # What was ordered and has not come yet comes now.
+    run.wait_until_done()
     for table in _WRITTEN:
         asked = run.site.proxy.asked(f"INSERT INTO `{table}`")
         run.note(
