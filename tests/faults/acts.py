@@ -135,8 +135,7 @@ def pause_worker(run: Run, worker: Worker, seconds: float) -> None:
 
 def stop_and_start(run: Run, worker: Worker) -> None:
     """SIGTERM a worker, and start it again."""
-    worker.wait_until_ready()
-    ended = worker.terminate()
+    ended = worker.terminate_when_ready()
     run.note(f"{worker.name} stopped with {ended.code} after {ended.seconds} s")
     worker.start()
 

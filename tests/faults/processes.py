@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,13 @@ def own_environment(more: Mapping[str, str]) -> dict[str, str]:
     """The environment of this process without the product's settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **more}
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """Do several things that mean waiting for processes; returns when all are done, raises what one of them raised."""
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
 
 
 class Server:
@@ -193,6 +201,11 @@ class Worker:
             self._process = None
             self.exits.append(Exit(self.name, "SIGTERM", code, round(time.monotonic() - begun, 2)))
             return self.exits[-1]
+
+    def terminate_when_ready(self) -> Exit:
+        """The same, as soon as it can be asked."""
+        self.wait_until_ready()
+        return self.terminate()
 
     def look(self) -> None:
         """Measure it; if it ended, note how, and start it again if it is wanted."""

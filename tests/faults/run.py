@@ -26,7 +26,7 @@ from tests.faults.invariants import (
 from tests.faults.ledger import Ledger, Record, TopicReader
 from tests.faults.measures import growth
 from tests.faults.observer import Observer
-from tests.faults.processes import Worker
+from tests.faults.processes import Worker, at_once
 from tests.faults.refold import Expected, expected_aggregates, published_aggregates, refold
 from tests.faults.site import Site
 from tests.faults.tables import HttpTables
@@ -148,10 +148,7 @@ class Run:
             self.note("done")
         else:
             self.note("not done in time")
-        for worker in self.workers:
-            if worker.is_wanted:
-                worker.wait_until_ready()
-                worker.terminate()
+        at_once(*(worker.terminate_when_ready for worker in self.workers if worker.is_wanted))
         self.note("workers stopped")
         self.observer.stop()
         self.evidence, self.expected = self._evidence()

@@ -20,7 +20,7 @@ from streams.settings import ClickHouseSettings, KafkaSettings, Settings, make_p
 from streams.store import clickhouse_address
 from streams.topics import OUTBOX, create_topics
 from tests.faults.desk import Desk
-from tests.faults.processes import Server, Supervisor, Worker
+from tests.faults.processes import Server, Supervisor, Worker, at_once
 from tests.faults.spec import WorkerSpec
 from tests.faults.tables import HttpTables
 from tests.support.apache_kafka import kafka_command
@@ -199,9 +199,11 @@ def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
             folder / "clickhouse.log",
             lambda: _accepts(native) and _accepts(http),
         )
-        cleaning.callback(clickhouse.stop)
-        clickhouse.start()
-        broker, port = _started_broker(folder, kind, cleaning)
+        port = free_port()
+        broker = Server(_broker_command(folder, kind, port), folder / "broker.log", lambda: _accepts(port))
+        for server in (broker, clickhouse):
+            cleaning.callback(server.stop)
+        at_once(broker.start, clickhouse.start)
         proxy = cleaning.enter_context(faulty_proxy(native))
         desk = Desk()
         cleaning.callback(desk.close)
@@ -215,14 +217,9 @@ def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
         clickhouse.limit_files(None)
 
 
-def _started_broker(folder: Path, kind: Broker, cleaning: ExitStack) -> tuple[Server, int]:
-    port = free_port()
+def _broker_command(folder: Path, kind: Broker, port: int) -> list[str]:
     embedded = [sys.executable, "-m", "deploy.local.broker", "--port", str(port)]
-    command = kafka_command(folder / "kafka", port) if kind == "kafka" else embedded
-    broker = Server(command, folder / "broker.log", lambda: _accepts(port))
-    cleaning.callback(broker.stop)
-    broker.start()
-    return broker, port
+    return kafka_command(folder / "kafka", port) if kind == "kafka" else embedded
 
 
 def _accepts(port: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from streams.topics import KEYED, TOUCHPOINTS
 from tests.faults import acts, contracts, workload
 from tests.faults.experiment import Scale, experiment
-from tests.faults.processes import Worker
+from tests.faults.processes import Worker, at_once
 from tests.faults.run import Run
 
 
@@ -92,9 +92,7 @@ def schemas_mixed(run: Run, scale: Scale) -> None:
 
 def _set_back(run: Run, workers: Sequence[Worker], to: Callable[[int], int]) -> None:
     """Stop the workers, set the offsets of intake and journeys to what `to` says of the present ones, go on."""
-    for worker in workers:
-        worker.wait_until_ready()
-        worker.terminate()
+    at_once(*(worker.terminate_when_ready for worker in workers))
 
     def change() -> None:
         committed = run.observer.committed()
