@@ -59,7 +59,7 @@ def producing(run: Run, touchpoints: Sequence[Touchpoint], seconds: float) -> It
     finally:
         run.site.broker.resume()
         run.site.clickhouse.resume()
-        thread.join(180 + seconds)
+    thread.join(180 + seconds)
     if failures:
         raise failures[0]
     assert not thread.is_alive(), "the producer hangs"

@@ -26,6 +26,7 @@ from tests.faults.tables import HttpTables
 #: Topic and the agent whose group reads it.
 GROUPS = {TOUCHPOINTS: "intake", KEYED: "journeys", DEAD: "dead-letters", OUTBOX: "alerts"}
 _PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 2.0
 _WATCHED_KINDS = ("journey", "friction")
 
 Offsets = Mapping[int, int]
@@ -236,8 +237,8 @@ class Observer:
             begun = time.monotonic()
             try:
                 self.sample()
-                # Whoever looks at much leaves as much time to those who are looked at.
-                rest_s = max(_PAUSE_S, time.monotonic() - begun)
+                # Whoever looks at much leaves some time to those who are looked at.
+                rest_s = min(max(_PAUSE_S, time.monotonic() - begun), _LONGEST_PAUSE_S)
             except (KafkaError, LagUnknown, OSError, TimeoutError):
                 # Broker or ClickHouse are away, which is what the experiment may be about.
                 self.missed += 1

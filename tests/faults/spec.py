@@ -10,7 +10,7 @@ from tests.support.faults import Moment
 class Plant(StrEnum):
     """A bug that a worker has on purpose, to see whether the checker finds it."""
 
-    #: Touchpoints are written five seconds after their insert was answered.
+    #: Touchpoints are written twenty seconds after their insert was answered.
     COMMIT_BEFORE_WRITE = "commit before write"
     #: Every other block of touchpoints fails, and is acknowledged all the same.
     ACK_ON_FAILURE = "ack on failure"

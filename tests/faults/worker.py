@@ -38,7 +38,7 @@ from tests.faults.spec import Death, Plant, WorkerSpec
 from tests.support.faults import Moment
 
 _T = TypeVar("_T")
-_LATE_BY_S = 5.0
+_LATE_BY_S = 20.0
 _GAP_MINUTES = 30.0
 _MILLISECOND_IN_MINUTES = 1 / 60_000
 #: The bits of a version that count touchpoints and deadlines.
