@@ -9,13 +9,14 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from tests.faults.experiments import EXPERIMENTS, Scale, perform
 from tests.faults.invariants import as_table
+from tests.faults.measures import percentile
 from tests.faults.run import Result
 
 
@@ -63,6 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _recoveries(recoveries_s: Sequence[float | None]) -> str:
+    ended = [one for one in recoveries_s if one is not None]
+    median, slowest = (f"{percentile(ended, percent):.1f} s" if ended else "never" for percent in (50, 99))
+    return (
+        f"{len(recoveries_s)} deaths: partitions committed again after {median} (p50), {slowest} (p99);"
+        f" {len(recoveries_s) - len(ended)} times never"
+    )
+
+
 def _progress() -> Callable[[str], None]:
     begun = time.monotonic()
 
@@ -80,6 +90,9 @@ def _report(result: Result) -> str:
     recovery = "never" if result.recovery_s is None else f"{result.recovery_s:.1f} s"
     ratio = "unknown" if result.replay_ratio is None else f"{result.replay_ratio:.2f}"
     lines += [f"recovery {recovery}, replay ratio {ratio}, peak memory of a worker {result.memory_mb:.0f} MB"]
+    lines += [f"memory of {name}: {slope:+.1f} MB an hour" for name, slope in result.memory_growth.items()]
+    if result.recoveries_s:
+        lines += [_recoveries(result.recoveries_s)]
     lines += [f"violated: {', '.join(result.violated) or 'nothing'}", ""]
     return "\n".join(lines)
 

@@ -78,7 +78,9 @@ class Evidence(msgspec.Struct, kw_only=True):
 
     `acknowledged` are names of good touchpoints that the broker took, `poison` places of bad records; `sent` are all
     names ever sent. `base` has name, kind and event time of every row of the view, `dead` the place of every dead
-    letter. `cuts` counts what may have ended an alert between its answer and the ledger.
+    letter. `cuts` counts what may have ended an alert between its answer and the ledger. `remains` are rows by table
+    that still hold something of who asked to be forgotten, and requests that are not done. `untellable` are frictions
+    that were known when a log was lost: what was to be told of them may have been in it.
     """
 
     acknowledged: set[str]
@@ -97,6 +99,8 @@ class Evidence(msgspec.Struct, kw_only=True):
     resources: Resources | None
     tallies: Sequence[Tally]
     exits: Sequence[Exit]
+    remains: Mapping[str, int]
+    untellable: set[str]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -128,6 +132,7 @@ def findings(evidence: Evidence, expected: Expected, aggregates: Mapping[str, Ag
         ("I12", "no reader sees a version fall", lambda: _seen(evidence.live.fallen_versions, evidence.live)),
         ("I13", "consumed equals what became of it", lambda: _bookkeeping(evidence.tallies)),
         ("I14", "ends in time and with the right code", lambda: _endings(evidence.exits)),
+        ("I15", "nothing is left of who asked to be forgotten", lambda: _forgotten(evidence, expected)),
     ]
     return [Finding(id_, says, *check()) for id_, says, check in checks]
 
@@ -145,7 +150,7 @@ def as_table(found: Sequence[Finding]) -> str:
 
 def _loss(evidence: Evidence, expected: Expected) -> _Check:
     base, dead = {name for name, _, _ in evidence.base}, set(evidence.dead)
-    lost = sorted(name for name in evidence.acknowledged if name not in base)
+    lost = sorted(name for name in evidence.acknowledged - expected.forgotten if name not in base)
     lost += sorted(f"dead letter of {place}" for place in evidence.poison | _places(expected) if place not in dead)
     counts = f"{len(evidence.acknowledged)} events and {len(evidence.poison)} bad records acknowledged"
     return _judged(lost, counts, "are neither in the base table nor dead letters")
@@ -228,7 +233,8 @@ def _alerts(evidence: Evidence, expected: Expected) -> _Check:
     if evidence.alerts is None:
         return "not checked", "nobody was to be alerted in this run"
     told = Counter(alert.friction_id for alert in evidence.alerts)
-    wrong = [f"{id_} was never told" for id_ in sorted(expected.alertable - told.keys())]
+    untold = expected.alertable - told.keys()
+    wrong = [f"{id_} was never told" for id_ in sorted(untold - evidence.untellable)]
     versions = {entry.friction_id: entry.version for entry in evidence.alert_ledger if entry.state == "delivered"}
     retracted = {entry.friction_id: entry for entry in evidence.alert_ledger if entry.state == "retracted"}
     for alert in evidence.alerts:
@@ -240,7 +246,8 @@ def _alerts(evidence: Evidence, expected: Expected) -> _Check:
         again = [id_ for id_, count in told.items() if count > 1]
         wrong.append(f"{repeated} told again with {evidence.cuts} cuts: {', '.join(again[:_SHOWN])}")
     counts = f"{told.total()} alerts of {len(told)} frictions, {repeated} repeated with {evidence.cuts} cuts,"
-    return _judged(wrong, f"{counts} {len(retracted)} retracted", "are wrong")
+    lost = f", {len(untold)} were in a log that is lost" if evidence.untellable else ""
+    return _judged(wrong, f"{counts} {len(retracted)} retracted{lost}", "are wrong")
 
 
 def _recovery(evidence: Evidence) -> _Check:
@@ -284,6 +291,13 @@ def _endings(exits: Sequence[Exit]) -> _Check:
     slowest = max(one.seconds for one in asked)
     counts = f"{len(asked)} stopped within {slowest:.1f} s; {loudly} ended by themselves with an error"
     return _judged(wrong, counts, "ended wrongly")
+
+
+def _forgotten(evidence: Evidence, expected: Expected) -> _Check:
+    if not expected.erased:
+        return "not checked", "nobody asked"
+    wrong = [f"{count} {what}" for what, count in evidence.remains.items()]
+    return _judged(wrong, f"{len(expected.erased)} identities, {len(expected.forgotten)} touchpoints", "remain")
 
 
 def _judged(wrong: Sequence[str], fine: str, verb: str) -> _Check:

@@ -2,7 +2,8 @@
 
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -56,19 +57,14 @@ class Ledger:
     def __init__(self, bootstrap: str, partitions: int) -> None:
         self.acknowledged: dict[str, list[Place]] = {}
         self.poison: set[Place] = set()
-        self.sent: dict[str, Touchpoint] = {}
+        self.sent: set[str] = set()
         self.unanswered = 0
+        #: How often the broker took a good touchpoint, in all lives of its log.
+        self.accepted = 0
+        self.encode: Callable[[Touchpoint], bytes] = encode
+        self._bootstrap = bootstrap
         self._partitions = partitions
-        self._producer = KafkaProducer(
-            bootstrap_servers=bootstrap,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=20,
-            batch_size=128 * 1024,
-            max_request_size=_LARGEST_REQUEST,
-            delivery_timeout_ms=_PATIENCE_S * 1000,
-            max_block_ms=_PATIENCE_S * 1000,
-        )
+        self.connect()
 
     def partition_of(self, touchpoint: Touchpoint) -> int:
         """Raw partition of a touchpoint: that of its strongest identity, as producers do it."""
@@ -83,20 +79,45 @@ class Ledger:
             name = touchpoint_ref(touchpoint.key)
             key = strongest_identity(touchpoint.identities)
             assert key is not None
-            self.sent[name] = touchpoint
+            self.sent.add(name)
             to = self.partition_of(touchpoint) if partition is None else partition
-            pending.append((name, self._send(key.encode(), encode(touchpoint), to)))
+            pending.append((name, self._send(key.encode(), self.encode(touchpoint), to)))
         for name, place in self._answers(pending):
             self.acknowledged.setdefault(name, []).append(place)
+            self.accepted += 1
 
     def produce_poison(self, values: Iterable[bytes | None], partition: int = 0) -> None:
         """Send records that nothing can be made of, and wait for the broker's answers."""
         pending = [("", self._send(b"poison", value, partition)) for value in values]
         self.poison.update(place for _, place in self._answers(pending))
 
+    def forget_log(self) -> set[str]:
+        """The log is about to be gone: no place in it counts any more. Returns what was acknowledged.
+
+        The next broker does not know our sequence numbers: `connect` when it has topics.
+        """
+        self.close()
+        names = set(self.acknowledged)
+        self.acknowledged.clear()
+        self.poison.clear()
+        return names
+
     def close(self) -> None:
         """Disconnect."""
         self._producer.close(timeout=5)
+
+    def connect(self) -> None:
+        """Begin to produce."""
+        self._producer = KafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=20,
+            batch_size=128 * 1024,
+            max_request_size=_LARGEST_REQUEST,
+            delivery_timeout_ms=_PATIENCE_S * 1000,
+            max_block_ms=_PATIENCE_S * 1000,
+        )
 
     def _send(self, key: bytes, value: bytes | None, partition: int) -> Any:
         return self._producer.send(TOUCHPOINTS, key=key, value=value, partition=partition)
@@ -112,15 +133,17 @@ class Ledger:
 
 
 class TopicReader:
-    """Reads a topic from its start, as a consumer without a group; keeps all records by partition."""
+    """Reads a topic from its start, as a consumer without a group.
+
+    `records` has what came by partition, until somebody takes it out. After `close` it goes on where it was.
+    """
 
     def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
-        self.records: dict[int, list[Record]] = {number: [] for number in range(partitions)}
+        self.records: dict[int, deque[Record]] = {number: deque() for number in range(partitions)}
+        self._bootstrap = bootstrap
         self._topic = topic
-        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=20)
-        self._places = [TopicPartition(topic, number) for number in range(partitions)]
-        self._consumer.assign(self._places)
-        self._consumer.seek_to_beginning(*self._places)
+        self._next = {TopicPartition(topic, number): 0 for number in range(partitions)}
+        self._consumer: KafkaConsumer | None = None
 
     def read(self) -> None:
         """Take what comes until nothing does for a moment; a broker that is slow may hold more."""
@@ -130,28 +153,32 @@ class TopicReader:
     def read_to(self, offsets: Mapping[int, int]) -> None:
         """Read until before these offsets by partition. Raises `TimeoutError` when the broker does not give them."""
         deadline = time.monotonic() + _PATIENCE_S
-        while any(self._consumer.position(at) < offsets.get(at.partition, 0) for at in self._places):
+        while any(position < offsets.get(at.partition, 0) for at, position in self._next.items()):
             self._take(200)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self._topic} does not come to {dict(offsets)}")
 
     def close(self) -> None:
         """Disconnect."""
-        self._consumer.close()
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
 
     def _take(self, timeout_ms: int) -> bool:
+        if self._consumer is None:
+            self._consumer = self._connected()
         found = self._consumer.poll(timeout_ms=timeout_ms)
         for at, records in found.items():
-            self.records[at.partition] += [
-                Record(
-                    self._topic,
-                    record.partition,
-                    record.offset,
-                    record.timestamp,
-                    record.key,
-                    record.value,
-                    list(record.headers),
+            for one in records:
+                self.records[at.partition].append(
+                    Record(self._topic, at.partition, one.offset, one.timestamp, one.key, one.value, list(one.headers))
                 )
-                for record in records
-            ]
+        self._next = {at: self._consumer.position(at) for at in self._next}
         return bool(found)
+
+    def _connected(self) -> KafkaConsumer:
+        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False, fetch_max_wait_ms=20)
+        consumer.assign(list(self._next))
+        for at, offset in self._next.items():
+            consumer.seek(at, offset)
+        return consumer

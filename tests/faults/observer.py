@@ -6,7 +6,9 @@ can stop being so. What it asks it asks broker and ClickHouse, as anybody could;
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import takewhile
 from typing import Any
 
 from kafka.admin import KafkaAdminClient
@@ -24,6 +26,7 @@ from tests.faults.tables import HttpTables
 #: Topic and the agent whose group reads it.
 GROUPS = {TOUCHPOINTS: "intake", KEYED: "journeys", DEAD: "dead-letters", OUTBOX: "alerts"}
 _PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 2.0
 _WATCHED_KINDS = ("journey", "friction")
 
 Offsets = Mapping[int, int]
@@ -75,24 +78,54 @@ class CommitSafety:
         self.violations: list[str] = []
         self.checked = 0
         self._lies_safe = lies_safe
-        self._checked_to: dict[int, int] = {}
 
-    def check(self, committed: Offsets, log: Mapping[int, list[Record]]) -> None:
-        """Look for every record before these offsets that was not found before."""
-        before = {
-            partition: [
-                record for record in log[partition] if self._checked_to.get(partition, 0) <= record.offset < offset
-            ]
+    def check(self, committed: Offsets, pending: Mapping[int, deque[Record]]) -> None:
+        """Look for every pending record before these offsets, and take out what was looked for."""
+        wanted = [
+            record
             for partition, offset in committed.items()
-        }
-        wanted = [record for records in before.values() for record in records]
-        safe = {(record.topic, record.place) for record in self._lies_safe(wanted)} if wanted else set()
+            for record in takewhile(lambda record, stop=offset: record.offset < stop, pending[partition])  # type: ignore[misc]
+        ]
+        if not wanted:
+            return
+        safe = {record.place for record in self._lies_safe(wanted)}
         for record in wanted:
             self.checked += 1
-            if (record.topic, record.place) not in safe:
+            if record.place not in safe:
                 self.violations.append(f"{record.topic} {record.place}, committed {committed[record.partition]}")
-        for partition, offset in committed.items():
-            self._checked_to[partition] = max(offset, self._checked_to.get(partition, 0))
+            pending[record.partition].popleft()
+
+
+class _Log:
+    """What the topics of one log held so far, and what of it was not looked for yet."""
+
+    def __init__(self, bootstrap: str, partitions: int) -> None:
+        sizes = {TOUCHPOINTS: partitions, KEYED: partitions, DEAD: 1}
+        self.pending = {topic: {number: deque[Record]() for number in range(size)} for topic, size in sizes.items()}
+        #: Raw places whose records were seen to lie in the keyed topic, or among the dead letters.
+        self.keyed: set[Place] = set()
+        self.dead: set[Place] = set()
+        self._readers = {topic: TopicReader(bootstrap, topic, size) for topic, size in sizes.items()}
+
+    def read_on(self, topic: str, to: Offsets | None = None) -> None:
+        """Take what a topic gives now, or surely everything up to these offsets."""
+        reader = self._readers[topic]
+        if to is None:
+            reader.read()
+        else:
+            reader.read_to(to)
+        for partition, found in reader.records.items():
+            if topic == KEYED:
+                self.keyed.update(place for one in found if (place := _origin(one)))
+            elif topic == DEAD:
+                self.dead.update(place for one in found if (place := _dead_origin(one)))
+            self.pending[topic][partition] += found
+            found.clear()
+
+    def close(self) -> None:
+        """Disconnect; reading goes on where it was."""
+        for reader in self._readers.values():
+            reader.close()
 
 
 class Observer:
@@ -103,6 +136,8 @@ class Observer:
         self.versions = VersionsSeen()
         self.samples = 0
         self.missed = 0
+        #: Touchpoints of people who ask to be forgotten, and their requests: no table has to hold these.
+        self.is_excused: Collection[str] = ()
         self.safety = {
             TOUCHPOINTS: CommitSafety(self._forwarded),
             KEYED: CommitSafety(self._written),
@@ -111,10 +146,8 @@ class Observer:
         self._bootstrap = bootstrap
         self._prefix = group_prefix
         self._tables = tables
-        self._sizes = {TOUCHPOINTS: partitions, KEYED: partitions, DEAD: 1}
-        self._readers: dict[str, TopicReader] = {}
-        self._sent_on: set[tuple[str, Place]] = set()
-        self._read_of: dict[tuple[str, int], int] = {}
+        self._partitions = partitions
+        self._log = _Log(bootstrap, partitions)
         self._admin: Any = None
         self._changing = threading.Lock()
         self._is_over = threading.Event()
@@ -139,6 +172,37 @@ class Observer:
             for agent in agents:
                 self.offsets.forget(agent)
 
+    def while_the_log_is_lost(self, change: Callable[[], None]) -> None:
+        """Look away while a broker loses its log; what is in the next one is looked at from its start."""
+        with self._changing:
+            # Whoever is still connected would have the next broker make the topics that it asks for.
+            self._let_go()
+            change()
+            self._let_go()
+            self._log = _Log(self._bootstrap, self._partitions)
+            for agent in GROUPS.values():
+                self.offsets.forget(agent)
+
+    def committed_names(self) -> set[str]:
+        """Touchpoints that the journeys workers have committed."""
+        committed = self.committed()[KEYED]
+        reader = TopicReader(self._bootstrap, KEYED, self._partitions)
+        try:
+            reader.read_to(committed)
+        finally:
+            reader.close()
+        before = (
+            one for records in reader.records.values() for one in records if one.offset < committed[one.partition]
+        )
+        return {name for one in before if (name := _name(one))}
+
+    def found_again(self, committed: Collection[str], there: Collection[str]) -> None:
+        """Hold against each other what was committed in a log that is lost, and what is in the tables."""
+        self.safety[KEYED].checked += len(committed)
+        self.safety[KEYED].violations += [
+            f"{name}, committed in a log that is lost" for name in committed if name not in there
+        ]
+
     def sample(self) -> None:
         """One reading: committed offsets, then whether what lies before them is where it has to be."""
         with self._changing:
@@ -146,9 +210,8 @@ class Observer:
             for topic, agent in GROUPS.items():
                 self.offsets.see(agent, committed[topic])
             for topic, safety in self.safety.items():
-                reader = self._reader(topic)
-                reader.read_to(committed[topic])
-                safety.check(committed[topic], reader.records)
+                self._log.read_on(topic, to=committed[topic])
+                safety.check(committed[topic], self._log.pending[topic])
             for kind in _WATCHED_KINDS:
                 self.versions.see(kind, self._tables.versions(kind))
             self.samples += 1
@@ -169,9 +232,13 @@ class Observer:
         }
 
     def _watch(self) -> None:
-        while not self._is_over.wait(_PAUSE_S):
+        rest_s = _PAUSE_S
+        while not self._is_over.wait(rest_s):
+            begun = time.monotonic()
             try:
                 self.sample()
+                # Whoever looks at much leaves some time to those who are looked at.
+                rest_s = min(max(_PAUSE_S, time.monotonic() - begun), _LONGEST_PAUSE_S)
             except (KafkaError, LagUnknown, OSError, TimeoutError):
                 # Broker or ClickHouse are away, which is what the experiment may be about.
                 self.missed += 1
@@ -179,24 +246,17 @@ class Observer:
                 time.sleep(_PAUSE_S)
 
     def _let_go(self) -> None:
-        for one in (self._admin, *self._readers.values()):
-            if one is not None:
-                one.close()
-        self._admin = None
-        self._readers.clear()
-        self._read_of.clear()
-
-    def _reader(self, topic: str) -> TopicReader:
-        if topic not in self._readers:
-            self._readers[topic] = TopicReader(self._bootstrap, topic, self._sizes[topic])
-        return self._readers[topic]
+        self._log.close()
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
 
     def _forwarded(self, records: list[Record]) -> Iterable[Record]:
         """Raw records that lie in the keyed topic or among the dead letters."""
         for is_fresh in (False, True):
-            self._read_on(KEYED, _origin, is_fresh=is_fresh)
-            self._read_on(DEAD, _dead_origin, is_fresh=is_fresh)
-            safe = [record for record in records if (TOUCHPOINTS, record.place) in self._sent_on]
+            for topic in (KEYED, DEAD):
+                self._log.read_on(topic, to=self._end_of(topic) if is_fresh else None)
+            safe = [record for record in records if record.place in self._log.keyed or record.place in self._log.dead]
             if len(safe) == len(records):
                 break
         return safe
@@ -208,24 +268,15 @@ class Observer:
         safe: list[Record] = []
         missing: list[Record] = []
         for name, record in zip(names, records, strict=True):
-            (safe if name is None or name in present else missing).append(record)
+            is_there = name is None or name in present or name in self.is_excused
+            (safe if is_there else missing).append(record)
         if missing:
-            self._read_on(DEAD, _dead_origin, is_fresh=True)
-            safe += [record for record in missing if (DEAD, _origin(record)) in self._sent_on]
+            self._log.read_on(DEAD, to=self._end_of(DEAD))
+            safe += [record for record in missing if _origin(record) in self._log.dead]
         return safe
 
-    def _read_on(self, topic: str, origin_of: Callable[[Record], Place | None], *, is_fresh: bool) -> None:
-        """Take what a topic holds; with `is_fresh` surely up to the end that it has now."""
-        reader = self._reader(topic)
-        if is_fresh:
-            reader.read_to(end_offsets(KafkaSettings(bootstrap=self._bootstrap), topic))
-        else:
-            reader.read()
-        for partition, found in reader.records.items():
-            start = self._read_of.get((topic, partition), 0)
-            places = [place for one in found[start:] if (place := origin_of(one))]
-            self._sent_on.update((to, place) for place in places for to in (TOUCHPOINTS, topic))
-            self._read_of[topic, partition] = len(found)
+    def _end_of(self, topic: str) -> Offsets:
+        return end_offsets(KafkaSettings(bootstrap=self._bootstrap), topic)
 
     def _noted(self, records: list[Record]) -> Iterable[Record]:
         """Records of the dead-letter topic that the table lists."""

@@ -1,19 +1,22 @@
 """Processes of an experiment: servers that can be killed, paused and started again, and workers under a supervisor."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import psutil
 
 from tests.faults.invariants import Exit
-from tests.faults.spec import WorkerSpec
+from tests.faults.measures import MemorySample
+from tests.faults.spec import Death, WorkerSpec
 from tests.support.deadline import wait_until
 from tests.support.processes import REPOSITORY
 
@@ -21,6 +24,7 @@ _STOPS_SURELY_WITHIN_S = 60
 _START_WITHIN_S = 180.0
 _READY_WITHIN_S = 180.0
 _LOOK_EVERY_S = 0.1
+_MEASURE_EVERY_S = 1.0
 _MEGABYTE = 1_048_576
 
 
@@ -28,6 +32,13 @@ def own_environment(more: Mapping[str, str]) -> dict[str, str]:
     """The environment of this process without the product's settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **more}
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """Do several things that mean waiting for processes; returns when all are done, raises what one of them raised."""
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
 
 
 class Server:
@@ -70,6 +81,12 @@ class Server:
         if self._process is not None and self.is_running:
             self._process.resume()
 
+    def limit_files(self, size: int | None) -> None:
+        """Let no file of it grow beyond so many bytes, as on a full disk; `None` takes that back."""
+        assert self._process is not None
+        limit = resource.RLIM_INFINITY if size is None else size
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
     def stop(self) -> None:
         """SIGTERM, then SIGKILL."""
         if self._process is None or not self.is_running:
@@ -99,14 +116,19 @@ class Worker:
         self.exits: list[Exit] = []
         self.starts = 0
         self.is_wanted = False
-        self.memory_mb = 0.0
+        self.memory: list[MemorySample] = []
         self.files = 0
         self._spec = spec
-        self._ready: Path | None = None
+        self._running: WorkerSpec | None = None
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._cause: str | None = None
         self._changing = threading.RLock()
+
+    @property
+    def memory_mb(self) -> float:
+        """The most that it had at any moment."""
+        return max((sample.megabytes for sample in self.memory), default=0.0)
 
     @property
     def pid(self) -> int | None:
@@ -118,7 +140,7 @@ class Worker:
     def is_ready(self) -> bool:
         """Whether this very process has said that all of its agents run."""
         try:
-            return self._ready is not None and self._ready.read_text() == str(self.pid)
+            return self._running is not None and Path(self._running.ready).read_text() == str(self.pid)
         except OSError:
             return False
 
@@ -127,7 +149,8 @@ class Worker:
         with self._changing:
             self.is_wanted = True
             spec = self._spec()
-            self._ready = Path(spec.ready)
+            self._running = spec
+            Path(spec.orders).unlink(missing_ok=True)
             command = [sys.executable, "-m", "tests.faults.worker", msgspec.json.encode(spec).decode()]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -139,6 +162,14 @@ class Worker:
     def wait_until_ready(self) -> None:
         """Wait until all agents run: before that, a signal meets the interpreter and not the worker."""
         wait_until(lambda: self.is_ready, seconds=_READY_WITHIN_S)
+
+    def order(self, death: Death) -> None:
+        """Have it die at the next step of a flush that this names, if one comes while this process lives."""
+        assert self._running is not None
+        orders = Path(self._running.orders)
+        draft = orders.with_suffix(".draft")
+        draft.write_bytes(msgspec.json.encode(death))
+        draft.replace(orders)
 
     def kill(self) -> None:
         """SIGKILL; the supervisor starts it again if it is wanted."""
@@ -171,6 +202,11 @@ class Worker:
             self.exits.append(Exit(self.name, "SIGTERM", code, round(time.monotonic() - begun, 2)))
             return self.exits[-1]
 
+    def terminate_when_ready(self) -> Exit:
+        """The same, as soon as it can be asked."""
+        self.wait_until_ready()
+        return self.terminate()
+
     def look(self) -> None:
         """Measure it; if it ended, note how, and start it again if it is wanted."""
         with self._changing:
@@ -187,9 +223,11 @@ class Worker:
                 self.start()
 
     def _measure(self, pid: int) -> None:
+        if self.memory and time.monotonic() - self.memory[-1].at < _MEASURE_EVERY_S:
+            return
         try:
             process = psutil.Process(pid)
-            self.memory_mb = max(self.memory_mb, process.memory_info().rss / _MEGABYTE)
+            self.memory.append(MemorySample(pid, time.monotonic(), process.memory_info().rss / _MEGABYTE))
             self.files = max(self.files, process.num_fds())
         except psutil.Error:
             return

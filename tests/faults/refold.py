@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from processors.kinds import ERASE_REQUESTED
+from schemas.identity import identifier_of
 from schemas.log import DeadLetter, Position
 from schemas.outputs import touchpoint_ref
 from schemas.ticks import SourceProgress, Tick
@@ -13,7 +15,7 @@ from streams.intake import read_record
 from streams.settings import Settings
 from tests.faults.ledger import Place, Record
 from tests.faults.tables import HttpTables, Row, business_columns
-from tests.support.keyed_log import Entry, KeyedLog, expected_store
+from tests.support.keyed_log import Entry, KeyedLog, expected_store, without_erased
 
 #: Group, then its numbers.
 Aggregate = dict[tuple[Any, ...], tuple[float, ...]]
@@ -23,7 +25,8 @@ class Expected(NamedTuple):
     """What follows from a log.
 
     `touchpoints` are kind and event time by name, `dead` the places of records that are none; `facts` are rows by kind
-    and id; `alertable` frictions somebody has to be told of.
+    and id; `alertable` frictions somebody has to be told of. `erased` are hashes of identities that asked to be
+    forgotten, `forgotten` the names of touchpoints that no table may hold for that, and of the requests.
     """
 
     touchpoints: Mapping[str, tuple[str, int]]
@@ -31,6 +34,8 @@ class Expected(NamedTuple):
     dead: set[Place]
     facts: Mapping[str, Mapping[str, Row]]
     alertable: set[str]
+    erased: set[str]
+    forgotten: set[str]
 
 
 def refold(records: Iterable[Record], settings: Settings, watermark: int) -> Expected:
@@ -45,6 +50,16 @@ def refold(records: Iterable[Record], settings: Settings, watermark: int) -> Exp
             dead.add(record.place)
         else:
             applied.append(result)
+    # Requests name all identities of a person: nobody has to follow links to find them.
+    erased = {
+        identifier_of(identity)
+        for one in applied
+        if one.touchpoint.kind == ERASE_REQUESTED
+        for identity in one.touchpoint.identities
+    }
+    left = [(one, without_erased(one, erased)) for one in applied]
+    forgotten = {touchpoint_ref(one.key) for one, kept in left if kept is None}
+    applied = [kept for _, kept in left if kept is not None]
     time_passed = Tick((SourceProgress(0, watermark),))
     partitions: dict[int, list[Entry]] = {number: [time_passed] for number in range(settings.partitions)}
     partitions[0] = [*applied, time_passed]
@@ -59,6 +74,8 @@ def refold(records: Iterable[Record], settings: Settings, watermark: int) -> Exp
         dead,
         facts,
         alertable,
+        erased,
+        forgotten,
     )
 
 

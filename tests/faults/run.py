@@ -24,8 +24,9 @@ from tests.faults.invariants import (
     violated,
 )
 from tests.faults.ledger import Ledger, Record, TopicReader
+from tests.faults.measures import growth
 from tests.faults.observer import Observer
-from tests.faults.processes import Worker
+from tests.faults.processes import Worker, at_once
 from tests.faults.refold import Expected, expected_aggregates, published_aggregates, refold
 from tests.faults.site import Site
 from tests.faults.tables import HttpTables
@@ -35,6 +36,8 @@ from tests.support.sql_oracle import SqlOracle, published_frictions, published_s
 #: Generous: what is to be found is whether lag returns to 0 at all; how long it took is in the report.
 RECOVERS_WITHIN_S = 600.0
 _DONE_WITHIN_S = 600.0
+#: Questions about everything that a large run has written take minutes.
+_ANSWERS_WITHIN_S = 600.0
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -48,6 +51,10 @@ class Result(msgspec.Struct, frozen=True):
     recovery_s: float | None
     replay_ratio: float | None
     memory_mb: float
+    #: By worker, MB per hour over the second half of the run.
+    memory_growth: dict[str, float]
+    #: After each death that somebody had partitions to take over from; `None` where that never came.
+    recoveries_s: list[float | None]
     timeline: list[tuple[float, str]]
     findings: list[Finding]
 
@@ -80,6 +87,8 @@ class Run:
         self.workers: list[Worker] = []
         self.timeline: list[tuple[float, str]] = []
         self.cuts = 0
+        self.untellable: set[str] = set()
+        self.recoveries_s: list[float | None] = []
         self.recovery_s: float | None = None
         self.evidence: Evidence | None = None
         self.expected: Expected | None = None
@@ -139,10 +148,7 @@ class Run:
             self.note("done")
         else:
             self.note("not done in time")
-        for worker in self.workers:
-            if worker.is_wanted:
-                worker.wait_until_ready()
-                worker.terminate()
+        at_once(*(worker.terminate_when_ready for worker in self.workers if worker.is_wanted))
         self.note("workers stopped")
         self.observer.stop()
         self.evidence, self.expected = self._evidence()
@@ -151,17 +157,21 @@ class Run:
             name="",
             broker=self.site.kind,
             seed=self.seed,
-            events=sum(map(len, self.ledger.acknowledged.values())),
+            events=self.ledger.accepted,
             seconds=round(time.monotonic() - self._begun, 1),
             recovery_s=self.recovery_s,
             replay_ratio=self._replay_ratio(),
             memory_mb=max((worker.memory_mb for worker in self.workers), default=0.0),
+            memory_growth={
+                worker.name: round(slope, 1) for worker in self.workers if (slope := growth(worker.memory)) is not None
+            },
+            recoveries_s=self.recoveries_s,
             timeline=self.timeline,
             findings=found,
         )
 
     def _evidence(self) -> tuple[Evidence, Expected]:
-        tables, ledger = self.tables, self.ledger
+        tables, ledger = self.site.tables(self.application, _ANSWERS_WITHIN_S), self.ledger
         log = self._raw_log()
         acknowledged = {place for places in ledger.acknowledged.values() for place in places} | ledger.poison
         gone = acknowledged - {record.place for record in log}
@@ -191,6 +201,8 @@ class Run:
             resources=self._resources(),
             tallies=list(self._tallies()),
             exits=[one for worker in self.workers for one in worker.exits],
+            remains=_remains(tables, expected),
+            untellable=self.untellable,
         )
         return evidence, expected
 
@@ -249,8 +261,7 @@ class Run:
     def _replay_ratio(self) -> float | None:
         """Touchpoints that owners took from intake, against those that are in the log."""
         fresh = sum(note.get("fresh", 0) for worker in self.workers for note in self._notes(worker))
-        good = sum(map(len, self.ledger.acknowledged.values()))
-        return round(fresh / good, 2) if good and fresh else None
+        return round(fresh / self.ledger.accepted, 2) if fresh else None
 
 
 def _base(tables: HttpTables) -> Sequence[tuple[str, str, int]]:
@@ -267,6 +278,13 @@ def _asked_in_sql(tables: HttpTables) -> dict[str, tuple[set[Any], set[Any]]]:
         "redirects": (set(oracle.redirects()), set(published_frictions(tables, "channel_redirect"))),
         "repeats": (set(oracle.repeats()), set(published_frictions(tables, "repeat_contact"))),
     }
+
+
+def _remains(tables: HttpTables, expected: Expected) -> dict[str, int]:
+    if not expected.erased:
+        return {}
+    undone = int(tables.value("SELECT count() FROM v_erasures WHERE NOT is_done"))
+    return tables.naming(sorted(expected.erased)) | ({"requests that are not done": undone} if undone else {})
 
 
 def _alert_ledger(tables: HttpTables) -> list[LedgerEntry]:

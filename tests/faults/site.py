@@ -1,14 +1,14 @@
 """A site of one's own for a run: broker, ClickHouse, an endpoint for alerts, workers under a supervisor."""
 
-import secrets
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
@@ -20,10 +20,11 @@ from streams.settings import ClickHouseSettings, KafkaSettings, Settings, make_p
 from streams.store import clickhouse_address
 from streams.topics import OUTBOX, create_topics
 from tests.faults.desk import Desk
-from tests.faults.processes import Server, Supervisor, Worker
+from tests.faults.processes import Server, Supervisor, Worker, at_once
 from tests.faults.spec import WorkerSpec
 from tests.faults.tables import HttpTables
 from tests.support.apache_kafka import kafka_command
+from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.support.local_broker import free_port
 
 Broker = Literal["embedded", "kafka"]
@@ -40,6 +41,11 @@ _SESSION_TIMEOUT_S: dict[Broker, float] = {"embedded": 3.0, "kafka": 6.0}
 _ALL_AGENTS = ("intake", "journeys", "alerts")
 _ASK_AGAIN_S = 0.3
 _JOINS_WITHIN_S = 60
+#: For questions about everything that a large run has written.
+_LIMITS = (
+    *("--read-seconds", "600", "--read-memory-mb", "8000"),
+    *("--read-rows", "100000000", "--read-result-mb", "8000"),
+)
 
 
 class _Ports(NamedTuple):
@@ -49,6 +55,14 @@ class _Ports(NamedTuple):
     http: int
 
 
+class _Servers(NamedTuple):
+    broker: Server
+    clickhouse: Server
+    #: On the way to ClickHouse, for workers that are told to take it.
+    proxy: FaultyProxy
+    desk: Desk
+
+
 class _AsFaust(RangePartitionAssignor):  # type: ignore[misc]
     name = "faust"
 
@@ -56,12 +70,10 @@ class _AsFaust(RangePartitionAssignor):  # type: ignore[misc]
 class Site:
     """Addresses and processes of a run; made by `running_site`."""
 
-    def __init__(self, folder: Path, broker: Server, clickhouse: Server, desk: Desk, ports: _Ports) -> None:
+    def __init__(self, folder: Path, servers: _Servers, ports: _Ports) -> None:
         self.folder = folder
         self.kind = ports.kind
-        self.broker = broker
-        self.clickhouse = clickhouse
-        self.desk = desk
+        self.broker, self.clickhouse, self.proxy, self.desk = servers
         self.supervisor = Supervisor()
         self.bootstrap = f"127.0.0.1:{ports.broker}"
         self._native = ports.native
@@ -69,7 +81,7 @@ class Site:
         self._routing = folder / "alerts.yaml"
         self._routing.write_text(_ROUTING)
         make_pepper(folder / "pepper")
-        create_topics(self.settings())
+        self.make_topics()
 
     def settings(self, name: str = "journeys") -> Settings:
         """Settings of one application on this site: its name is database and prefix of its groups."""
@@ -81,17 +93,23 @@ class Site:
             alert_routing=self._routing,
         )
 
-    def tables(self, name: str = "journeys") -> HttpTables:
-        """What the application has written."""
-        return HttpTables(self._http, name)
+    def make_topics(self) -> None:
+        """Make the topics of all applications, where there are none."""
+        create_topics(self.settings())
+
+    def tables(self, name: str = "journeys", within_s: float = 20.0) -> HttpTables:
+        """What the application has written, asked by somebody who waits so long for an answer."""
+        return HttpTables(self._http, name, within_s)
 
     def install(self, name: str = "journeys") -> None:
         """Make the tables of an application."""
         migrate(clickhouse_address(self.settings(name).clickhouse))
 
-    def worker(self, name: str, agents: Sequence[str] = _ALL_AGENTS, *, application: str = "journeys") -> Worker:
-        """A worker without faults, not started yet; give it others with `worker_of`."""
-        spec = self.spec(name, agents, application=application)
+    def worker(
+        self, name: str, agents: Sequence[str] = _ALL_AGENTS, *, application: str = "journeys", **changes: Any
+    ) -> Worker:
+        """A worker without faults, not started yet; `changes` go into what it is told."""
+        spec = msgspec.structs.replace(self.spec(name, agents, application=application), **changes)
         return self.worker_of(name, agents, lambda: spec)
 
     def spec(self, name: str, agents: Sequence[str] = _ALL_AGENTS, *, application: str = "journeys") -> WorkerSpec:
@@ -105,7 +123,9 @@ class Site:
             agents=tuple(agents),
             tally=str(self.tally_of(name)),
             ready=str(self.folder / f"{name}.ready"),
+            orders=str(self.folder / f"{name}.orders"),
             session_timeout_s=_SESSION_TIMEOUT_S[self.kind],
+            max_touchpoints=self.settings().max_touchpoints,
             alert_routing=str(self._routing),
         )
 
@@ -174,33 +194,32 @@ def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
         clickhouse = Server(
             [
                 *(sys.executable, "-m", "deploy.local.clickhouse", "--data-dir", str(folder / "clickhouse")),
-                *("--native-port", str(native), "--http-port", str(http)),
+                *("--native-port", str(native), "--http-port", str(http), *_LIMITS),
             ],
             folder / "clickhouse.log",
             lambda: _accepts(native) and _accepts(http),
         )
-        cleaning.callback(clickhouse.stop)
-        clickhouse.start()
-        broker, port = _started_broker(folder, kind, cleaning)
+        port = free_port()
+        broker = Server(_broker_command(folder, kind, port), folder / "broker.log", lambda: _accepts(port))
+        for server in (broker, clickhouse):
+            cleaning.callback(server.stop)
+        at_once(broker.start, clickhouse.start)
+        proxy = cleaning.enter_context(faulty_proxy(native))
         desk = Desk()
         cleaning.callback(desk.close)
-        site = Site(folder, broker, clickhouse, desk, _Ports(kind, port, native, http))
+        site = Site(folder, _Servers(broker, clickhouse, proxy, desk), _Ports(kind, port, native, http))
         cleaning.callback(site.supervisor.end)
         site.install()
         yield site
         # Workers write their last to servers that are there.
         broker.resume()
         clickhouse.resume()
+        clickhouse.limit_files(None)
 
 
-def _started_broker(folder: Path, kind: Broker, cleaning: ExitStack) -> tuple[Server, int]:
-    port = free_port()
-    embedded = [sys.executable, "-m", "deploy.local.broker", "--port", str(port), "--cluster-id", secrets.token_hex(8)]
-    command = kafka_command(folder / "kafka", port) if kind == "kafka" else embedded
-    broker = Server(command, folder / "broker.log", lambda: _accepts(port))
-    cleaning.callback(broker.stop)
-    broker.start()
-    return broker, port
+def _broker_command(folder: Path, kind: Broker, port: int) -> list[str]:
+    embedded = [sys.executable, "-m", "deploy.local.broker", "--port", str(port)]
+    return kafka_command(folder / "kafka", port) if kind == "kafka" else embedded
 
 
 def _accepts(port: int) -> bool:

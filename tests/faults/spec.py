@@ -10,7 +10,7 @@ from tests.support.faults import Moment
 class Plant(StrEnum):
     """A bug that a worker has on purpose, to see whether the checker finds it."""
 
-    #: Touchpoints are written five seconds after their insert was answered.
+    #: Touchpoints are written twenty seconds after their insert was answered.
     COMMIT_BEFORE_WRITE = "commit before write"
     #: Every other block of touchpoints fails, and is acknowledged all the same.
     ACK_ON_FAILURE = "ack on failure"
@@ -58,7 +58,11 @@ class Death(msgspec.Struct, frozen=True):
 
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker. `tally` is a file that it appends to, `ready` one that it writes when all agents run."""
+    """One worker.
+
+    `tally` is a file that it appends to, `ready` one that it writes when all agents run, and in `orders` a `Death` may
+    be put while it works.
+    """
 
     data_dir: str
     kafka: str
@@ -68,12 +72,17 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[str, ...]
     tally: str
     ready: str
+    orders: str
     session_timeout_s: float
+    #: Touchpoints held in memory.
+    max_touchpoints: int
     alert_routing: str | None = None
     #: Static membership: a name that no other worker has.
     instance_id: str | None = None
     #: Whether it notes what it begins with, and so finds records that kill workers, as `journeys worker` does.
     keeps_journal: bool = True
+    #: Whether it can read what other versions of the contract would write.
+    knows_other_contracts: bool = False
     plant: Plant | None = None
     death: Death | None = None
     #: Chunks are taken in slices of so many records, with a flush after each.

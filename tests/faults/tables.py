@@ -2,30 +2,37 @@
 
 import http.client
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
+
+from sinks.clickhouse.eraser import STORES
 from sinks.clickhouse.tables import FACTS
 
-_ANSWER_WITHIN_S = 20
 _NAMES_PER_QUESTION = 2_000
+#: As many as ClickHouse looks for at once.
+_WORDS_PER_QUESTION = 255
 #: Columns that tell how a row came about, not what it says.
 _NOT_BUSINESS = {"version", "is_deleted", "partition"}
 
 Row = dict[str, Any]
+_ROWS = msgspec.json.Decoder(Row)
 
 
 class HttpTables:
     """Questions to one database. Raises `OSError` while ClickHouse is away."""
 
-    def __init__(self, port: int, database: str) -> None:
+    def __init__(self, port: int, database: str, within_s: float) -> None:
         self._port = port
+        self._within_s = within_s
         self._path = f"/?{urlencode({'database': database, 'default_format': 'JSONEachRow'})}"
 
     def query(self, sql: str) -> list[Row]:
         """Rows of the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_WITHIN_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._within_s)
         try:
             connection.request("POST", self._path, body=sql.encode())
             answer = connection.getresponse()
@@ -35,7 +42,7 @@ class HttpTables:
         finally:
             connection.close()
         assert answer.status == 200, f"{body.decode(errors='replace')[:500]}\nasked: {sql[:500]}"
-        return [json.loads(line) for line in body.splitlines()]
+        return _ROWS.decode_lines(body)
 
     def value(self, sql: str) -> Any:
         """The one value of the answer."""
@@ -65,6 +72,17 @@ class HttpTables:
         table, id_column = FACTS[kind]
         rows = self.query(f"SELECT {id_column} AS id, version FROM {table.name} FINAL")
         return {row["id"]: int(row["version"]) for row in rows}
+
+    def naming(self, words: Sequence[str]) -> dict[str, int]:
+        """Tables of which rows, also such as are out of date, hold one of these words, and in how many rows."""
+        found: Counter[str] = Counter()
+        for start in range(0, len(words), _WORDS_PER_QUESTION):
+            some = ", ".join(f"'{word}'" for word in words[start : start + _WORDS_PER_QUESTION])
+            for table in STORES:
+                found[table] += int(
+                    self.value(f"SELECT count() FROM {table} WHERE multiSearchAny(toString(tuple(*)), [{some}])")
+                )
+        return {table: rows for table, rows in found.items() if rows}
 
     def published(self, kind: str) -> dict[str, Row]:
         """What the view of a kind says, by id: business columns alone, times as UTC milliseconds."""

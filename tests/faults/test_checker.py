@@ -4,6 +4,7 @@ Nine bugs are planted in a worker process that is made of the product's agents. 
 checker sees: an alert after its retraction, and what no worker of ours can be made to do.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -80,9 +81,9 @@ def judged(healthy: Healthy, application: str, plant: Plant | None) -> list[Find
 
 
 def test_a_healthy_run_violates_nothing(healthy: Healthy) -> None:
-    assert {finding.id: finding.state for finding in healthy.found} == {
-        f"I{number}": "holds" for number in range(1, 15)
-    }
+    states = {finding.id: finding.state for finding in healthy.found}
+    # Nobody asked to be forgotten.
+    assert states == {f"I{number}": "holds" for number in range(1, 15)} | {"I15": "not checked"}
     assert healthy.run.evidence is not None
     assert len([row for row in healthy.run.evidence.alert_ledger if row.state == "delivered"]) > 10
 
@@ -91,7 +92,7 @@ def test_a_worker_without_a_bug_violates_nothing_on_the_same_log(healthy: Health
     found = judged(healthy, "control", None)
     assert violated(found) == []
     # Nobody alerts there.
-    assert [finding.id for finding in found if finding.state == "not checked"] == ["I9"]
+    assert [finding.id for finding in found if finding.state == "not checked"] == ["I9", "I15"]
 
 
 @pytest.mark.parametrize("plant", CAUGHT_BY)
@@ -135,7 +136,9 @@ def test_an_alert_that_never_came_or_came_twice_is_caught(healthy: Healthy) -> N
     evidence, expected = seen(healthy)
     assert evidence.alerts is not None
     wanted = min(expected.alertable)
-    assert judged_anew(healthy, alerts=[one for one in evidence.alerts if one.friction_id != wanted]) == ["I9"]
+    others = [one for one in evidence.alerts if one.friction_id != wanted]
+    assert judged_anew(healthy, alerts=others) == ["I9"]
+    assert judged_anew(healthy, alerts=others, untellable={wanted}) == []
     again = [*evidence.alerts, Delivered(wanted, evidence.alerts[-1].at)]
     assert judged_anew(healthy, alerts=again) == ["I9"]
     assert judged_anew(healthy, alerts=again, cuts=1) == []
@@ -187,7 +190,20 @@ def test_an_observer_who_saw_nothing_proves_nothing(healthy: Healthy) -> None:
     evidence, expected = seen(healthy)
     blind = msgspec.structs.replace(evidence, live=Live(0, [], 0, [], []))
     states = {one.id: one.state for one in findings(blind, expected, expected_aggregates(expected))}
-    assert {id_ for id_, state in states.items() if state == "not checked"} == {"I7", "I8", "I12"}
+    assert {id_ for id_, state in states.items() if state == "not checked"} == {"I7", "I8", "I12", "I15"}
+
+
+def test_rows_of_who_asked_to_be_forgotten_are_caught(healthy: Healthy) -> None:
+    evidence, expected = seen(healthy)
+    name = evidence.base[0][0]
+    of_one = expected._replace(erased={"hash"}, forgotten={name})
+    aggregates = expected_aggregates(expected)
+
+    def found_with(**changes: object) -> list[str]:
+        return violated(findings(msgspec.structs.replace(evidence, **changes), of_one, aggregates))
+
+    assert found_with(base=evidence.base[1:]) == []
+    assert found_with(base=evidence.base[1:], remains={"touchpoints": 1}) == ["I15"]
 
 
 def test_offsets_that_go_back_are_seen_unless_a_person_set_them() -> None:
@@ -224,7 +240,7 @@ def test_a_commit_is_looked_at_up_to_its_offset_and_each_record_once() -> None:
         return [one for one in records if one.place != Place(0, 1)]
 
     safety = CommitSafety(safe)
-    log = {0: [record(offset) for offset in range(4)]}
+    log = {0: deque(record(offset) for offset in range(4))}
     safety.check({0: 1}, log)
     assert safety.violations == []
     safety.check({0: 2}, log)
@@ -232,3 +248,16 @@ def test_a_commit_is_looked_at_up_to_its_offset_and_each_record_once() -> None:
     safety.check({0: 2}, log)
     assert asked == [[0], [1]]
     assert safety.checked == 2
+    assert [one.offset for one in log[0]] == [2, 3]
+
+
+def test_a_commit_that_nobody_could_be_asked_about_is_looked_at_again() -> None:
+    def nobody_answers(_: list[Record]) -> list[Record]:
+        raise ConnectionError
+
+    log = {0: deque([Record("touchpoints.keyed", 0, 0, 0, None, b"", [])])}
+    with pytest.raises(ConnectionError):
+        CommitSafety(nobody_answers).check({0: 1}, log)
+    safety = CommitSafety(lambda _: [])
+    safety.check({0: 1}, log)
+    assert safety.violations == ["touchpoints.keyed 0/0, committed 1"]

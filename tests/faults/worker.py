@@ -27,16 +27,18 @@ from streams.headers import has_wakes, is_tick
 from streams.intake_agent import IntakeAgent
 from streams.journeys_agent import JourneysAgent
 from streams.logs import configure_logs
+from streams.pulse import Pulse
 from streams.settings import ClickHouseSettings, FlushSettings, KafkaSettings, Settings, parse_address
 from streams.store import Store, StorePort, clickhouse_address
 from streams.transport import Record
 from streams.trials import Journal
 from streams.worker import run_worker
+from tests.faults.contracts import know_other_times
 from tests.faults.spec import Death, Plant, WorkerSpec
 from tests.support.faults import Moment
 
 _T = TypeVar("_T")
-_LATE_BY_S = 5.0
+_LATE_BY_S = 20.0
 _GAP_MINUTES = 30.0
 _MILLISECOND_IN_MINUTES = 1 / 60_000
 #: The bits of a version that count touchpoints and deadlines.
@@ -44,14 +46,18 @@ _COUNTS = 2**42 - 1
 
 
 class Fate:
-    """Counts the steps of flushes, and kills the process at the one that is ordered."""
+    """Counts the steps of flushes, and kills the process at the one that is ordered, at its start or later."""
 
-    def __init__(self, death: Death | None) -> None:
+    def __init__(self, death: Death | None, orders: Path) -> None:
         self._death = death
+        self._orders = orders
         self._seen = 0
 
     def comes(self, step: str) -> Moment | None:
         """Note a step; the moment at which the process has to die in it."""
+        if self._orders.exists():
+            self._death, self._seen = msgspec.json.decode(self._orders.read_bytes(), type=Death), 0
+            self._orders.unlink()
         if self._death is None or self._death.step != step:
             return None
         self._seen += 1
@@ -108,8 +114,8 @@ class DyingStore(_Passing):
 class DyingProducer(ReliableProducer):
     """Dies before the broker has anything, with half of it sent, or when all is acknowledged."""
 
-    def __init__(self, settings: KafkaSettings, fate: Fate) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: KafkaSettings, pulse: Pulse, fate: Fate) -> None:
+        super().__init__(settings, pulse)
         self._fate = fate
 
     async def send(self, records: Sequence[Outgoing]) -> None:
@@ -205,9 +211,12 @@ class TallyFile:
 class CountingJourneys(JourneysAgent):
     """The journeys agent; it notes the touchpoints of every chunk that it takes, and in the end its own counts."""
 
-    def __init__(self, settings: Settings, store: StorePort, spec: WorkerSpec, fate: Fate, tally: TallyFile) -> None:
+    def __init__(
+        self, settings: Settings, store: StorePort, pulse: Pulse, spec: WorkerSpec, *, fate: Fate, tally: TallyFile
+    ) -> None:
         super().__init__(settings, store)
-        self._producer = DyingProducer(settings.kafka, fate)
+        self.pulse = pulse
+        self._producer = DyingProducer(settings.kafka, pulse, fate)
         self._fate = fate
         self._skips = spec.plant is Plant.SKIPPED_RECORD
         self._slice = spec.slice
@@ -288,34 +297,44 @@ def settings_of(spec: WorkerSpec) -> Settings:
         session_gap_minutes=gap,
         alert_routing=Path(spec.alert_routing) if spec.alert_routing else None,
         alert_max_age_days=10_000,
+        max_touchpoints=spec.max_touchpoints,
     )
 
 
 def agents_of(spec: WorkerSpec, settings: Settings) -> Iterable[Agent]:
     """The agents of a worker."""
-    fate, tally = Fate(spec.death), TallyFile(Path(spec.tally))
+    fate, tally = Fate(spec.death, Path(spec.orders)), TallyFile(Path(spec.tally))
 
-    def store() -> StorePort:
-        made: StorePort = Store(clickhouse_address(settings.clickhouse))
+    def store(pulse: Pulse) -> StorePort:
+        made: StorePort = Store(clickhouse_address(settings.clickhouse), pulse)
         if spec.slow_s:
             made = SlowStore(made, spec.slow_s)
         return BuggyStore(made, spec.plant) if spec.plant else made
 
     for name in spec.agents:
+        # The watchdog has to feel the pulse of the stores, as it does where agents make their own.
+        pulse = Pulse()
         match name:
             case "intake":
                 yield IntakeAgent(settings)
             case "journeys":
-                yield CountingJourneys(settings, DyingStore(store(), fate), spec, fate, tally)
-                yield DeadLettersAgent(settings, store())
+                dying = DyingStore(store(pulse), fate)
+                yield CountingJourneys(settings, dying, pulse, spec, fate=fate, tally=tally)
+                dead_letters = DeadLettersAgent(settings, store(pulse := Pulse()))
+                dead_letters.pulse = pulse
+                yield dead_letters
             case "alerts":
-                yield AlertsAgent(settings, store())
+                alerts = AlertsAgent(settings, store(pulse))
+                alerts.pulse = pulse
+                yield alerts
 
 
 def main() -> None:
     configure_logs()
     spec = msgspec.json.decode(sys.argv[1], type=WorkerSpec)
     settings = settings_of(spec)
+    if spec.knows_other_contracts:
+        know_other_times()
 
     def ready() -> None:
         Path(spec.ready).write_text(str(os.getpid()))

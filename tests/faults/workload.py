@@ -11,6 +11,8 @@ from random import Random
 
 import msgspec
 
+from processors.kinds import ERASE_REQUESTED
+from schemas.outputs import touchpoint_ref
 from schemas.touchpoint import Touchpoint
 from streams.producing.generator import GeneratedCompany
 from tests.pipeline.test_oracle_in_sql import STEPS, wild_touchpoint
@@ -101,6 +103,36 @@ def sentinels(partitions: int) -> list[tuple[int, Touchpoint]]:
         )
         for partition in range(partitions)
         for person in range(_SENTINELS_PER_PARTITION)
+    ]
+
+
+def with_requests(chances: Random, touchpoints: Sequence[Touchpoint], people: int) -> tuple[list[Touchpoint], set[str]]:
+    """The same, with requests of some people to be forgotten among them, and the names of what no table may keep.
+
+    Of people with one identity each, which nobody else has: so they leave with all that tells of them. What comes of
+    them before the request has to go, and what comes after it must not get in.
+    """
+    shared = {name for one in touchpoints if len(one.identities) > 1 for name in one.identities}
+    alone = sorted({one.identities[0] for one in touchpoints} - shared)
+    leaving = set(chances.sample(alone, min(people, len(alone))))
+    mixed = list(touchpoints)
+    for identity in sorted(leaving):
+        place = chances.randrange(len(mixed))
+        request = touchpoint(
+            ERASE_REQUESTED, mixed[place].occurred_at, id=f"forget-{identity}", identities=(identity,), actor="system"
+        )
+        mixed.insert(place, request)
+    return mixed, {touchpoint_ref(one.key) for one in mixed if one.identities[0] in leaving}
+
+
+def with_wrong_clocks(chances: Random, touchpoints: Iterable[Touchpoint]) -> list[Touchpoint]:
+    """The same from systems of which two of three have clocks that are hours off, and say by them when they sent it."""
+    now = time.time_ns() // 1_000_000
+    clocks = (0, chances.randint(1, 12) * HOUR, -chances.randint(1, 12) * HOUR)
+    return [
+        msgspec.structs.replace(_moved(one, off), sent_at=now + off)
+        for one in touchpoints
+        for off in (chances.choice(clocks),)
     ]
 
 

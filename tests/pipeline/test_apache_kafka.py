@@ -1,5 +1,6 @@
 """The same on Apache Kafka itself, as `journeys up` runs it: found what was planted, whatever dies or is stopped."""
 
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,9 +71,9 @@ def test_on_apache_kafka_log_and_offsets_outlive_the_stack_and_a_killed_worker_c
         assert without_versions(stack.facts()) == without_versions(facts)
 
 
-def test_on_apache_kafka_a_killed_broker_is_brought_back_with_its_log_and_the_worker_goes_on(tmp_path: Path) -> None:
+def test_on_apache_kafka_what_was_killed_is_brought_back_with_its_log_and_goes_on(tmp_path: Path) -> None:
     truth = generated(tmp_path, events=3000, seed=5)
-    lines = (tmp_path / "events.jsonl").read_bytes()
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
     with running_stack(tmp_path, environment=with_apache_kafka()) as stack:
         status = stack.status()
         assert status["broker"] == "kafka"
@@ -82,12 +83,19 @@ def test_on_apache_kafka_a_killed_broker_is_brought_back_with_its_log_and_the_wo
         (broker, *others) = [psutil.Process(process["pid"]) for process in status["processes"]]
         assert {connection.laddr.ip for connection in broker.net_connections("inet")} == {"127.0.0.1"}
 
-        stack.produce(lines)
+        stack.produce(b"".join(lines[:1500]))
         stack.kill("broker")
         told = stack.up().stdout.splitlines()
         assert [line.split()[0] for line in told[:-1]] == ["broker"]
         assert [process["pid"] for process in stack.status()["processes"]][1:] == [other.pid for other in others]
         assert stack.status()["kafka"] == status["kafka"]
+        stack.wait()
+
+        everybody = [process["pid"] for process in stack.status()["processes"]]
+        stack.produce(b"".join(lines[1500:]))
+        for pid in everybody:
+            os.kill(pid, signal.SIGKILL)
+        stack.up()
         stack.wait()
         assert_found_what_was_planted(stack, truth)
 
