@@ -147,7 +147,7 @@ def _print_findings(settings: "Settings", company: "GeneratedCompany") -> None:
 
 
 def _verdict(settings: "Settings", company: "GeneratedCompany") -> str:
-    """Whether what was found is what was planted, and nothing else."""
+    """Whether of the planted patterns all was found that was planted, and nothing else."""
     from schemas.outputs import touchpoint_ref
     from schemas.touchpoint import TouchpointKey
     from sinks.clickhouse.questions import ask
@@ -155,10 +155,13 @@ def _verdict(settings: "Settings", company: "GeneratedCompany") -> str:
 
     rows = ask(reading_address(settings), _FOUND).rows
     planted = company.truth.frictions
+    rules = {friction.rule_id for friction in planted}
+    others = sum(row[0] not in rules for row in rows)
     missed = 0
     for friction in planted:
         anchor = touchpoint_ref(TouchpointKey("default", friction.anchor.source, friction.anchor.id))
         expected = (friction.rule_id, friction.variant, friction.anchor_at)
         missed += not any(row[:3] == expected and anchor in row[3] for row in rows)
     text = f"{len(planted)} frictions were planted: {len(planted) - missed} found, {missed} missed"
-    return f"{text}, {len(rows) - len(planted) + missed} found that were not planted."
+    text += f", {len(rows) - others - len(planted) + missed} found that were not planted."
+    return f"{text}\nThe other patterns found {others} more in what these customers went through."
