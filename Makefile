@@ -33,8 +33,9 @@ demo: $(if $(wildcard $(DEV)),$(DEV),$(LOCAL)) ## Run the whole pipeline on gene
 	@$(BIN)/journeys demo
 
 .PHONY: test
+# Half of the time they wait for servers: more processes than a small machine has cores.
 test: $(DEV) ## Run all tests
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: $(DEV) ## Run all gates, as CI does
