@@ -25,6 +25,7 @@ from streams.broker import ReliableProducer
 from streams.coordinator import LogName
 from streams.headers import appended_at, origin_of
 from streams.intake import dead_letter_record
+from streams.pulse import Pulse
 from streams.store import StorePort
 from streams.topics import DEAD, KEYED, TOUCHPOINTS
 from streams.transport import Chunk, ChunkConsumer, Record
@@ -134,7 +135,14 @@ class Trials:
     """The trials of one agent's partitions."""
 
     def __init__(
-        self, log: LogName, keyed_partitions: int, journal: Journal, cemetery: Cemetery, in_turn: asyncio.Lock
+        self,
+        log: LogName,
+        keyed_partitions: int,
+        journal: Journal,
+        cemetery: Cemetery,
+        *,
+        in_turn: asyncio.Lock,
+        pulse: Pulse,
     ) -> None:
         self._log = log
         self._keyed_partitions = keyed_partitions
@@ -142,6 +150,8 @@ class Trials:
         self._cemetery = cemetery
         # Of two suspects that are tried at once nobody could tell which one it was. Shared by all agents of a process.
         self._in_turn = in_turn
+        #: The agent's, whose partitions stand still while the journal is waited for.
+        self._pulse = pulse
         self._assignment = -1
         self._known: Mapping[int, Attempt] | None = None
         #: Partitions that were begun with, and what is suspect of them still.
@@ -153,6 +163,7 @@ class Trials:
         if chunk.assignment != self._assignment:
             self._assignment = chunk.assignment
             self._begun.clear()
+            self._pulse.beat(_ANSWER_WITHIN_S)
             self._known = await self._journal.last(self._log.group, self._log.topic)
         partition = chunk.place.partition
         records = chunk.records
@@ -248,6 +259,7 @@ class Trials:
     async def _note(self, before: Attempt, until: int | None = None) -> None:
         """Note that the records are tried, by a worker that may die of it."""
         noted = _newer(before, deaths=before.deaths + 1, until_offset=until or before.until_offset)
+        self._pulse.beat(_ANSWER_WITHIN_S)
         if await self._journal.note(noted):
             self._open[before.partition] = _Open(before, noted, time.monotonic(), asyncio.Event())
 

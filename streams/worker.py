@@ -256,7 +256,14 @@ class _Court:
         if self._journal is None:
             return None
         cemetery = Cemetery(self._producer, self._lives)
-        return Trials(self._log(agent), self._keyed_partitions, self._journal, cemetery, self._in_turn)
+        return Trials(
+            self._log(agent),
+            self._keyed_partitions,
+            self._journal,
+            cemetery,
+            in_turn=self._in_turn,
+            pulse=agent.pulse,
+        )
 
     async def examine(self, runs: Iterable[_Run]) -> None:
         """Hold what the groups have read against the logs.
