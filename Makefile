@@ -33,7 +33,7 @@ demo: $(if $(wildcard $(DEV)),$(DEV),$(LOCAL)) ## Run the whole pipeline on gene
 	@$(BIN)/journeys demo
 
 .PHONY: test
-# Half of the time they wait for servers: more processes than a small machine has cores.
+# Many wait for servers most of the time: more processes than a small machine has cores.
 test: $(DEV) ## Run all tests
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
