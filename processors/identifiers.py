@@ -33,7 +33,8 @@ def pack_version(epoch: int, touchpoints: int, deadlines_passed: int) -> int:
     """Version of a person's rows: epoch (12 bits), touchpoints ever applied (24), deadlines of that set passed (18).
 
     It grows with every change of content: the set may have shrunk (another epoch), else there are more touchpoints, or
-    the same ones and more of their deadlines passed. See `anchored` for rows that several persons published in turn.
+    the same ones and more of their deadlines passed. A change to the rules that concerns the person counts like another
+    touchpoint. See `anchored` for rows that several persons published in turn.
 
     Raises:
         ValueError: a part does not fit its bits.

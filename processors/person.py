@@ -1,7 +1,7 @@
 """One person: the set of their touchpoints, and everything that follows from it."""
 
-from bisect import insort
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -173,8 +173,16 @@ def restore(
     return state
 
 
-def judge(state: PersonState, rules: tuple[FrictionRule, ...], watermark: int, settings: CoreSettings) -> Judgement:
+def judge(
+    state: PersonState,
+    rules: tuple[FrictionRule, ...],
+    watermark: int,
+    settings: CoreSettings,
+    moments: Sequence[int] = (),
+) -> Judgement:
     """All that holds for a person as of the watermark (UTC milliseconds).
+
+    `moments` are those from which on changes to the rules hold, sorted: see `processors.friction.book`.
 
     A pure function of the set, rules, watermark and settings: caches in the state only save work. No clock is read;
     whatever depends on time is a deadline that has passed when `watermark >= deadline`.
@@ -188,7 +196,7 @@ def judge(state: PersonState, rules: tuple[FrictionRule, ...], watermark: int, s
         raise ValueError(msg)
     fold = _fold(state, settings)
     assessment = _assess(state, fold, rules, watermark)
-    judgement = _judgement(state, fold, assessment, watermark)
+    judgement = _judgement(state, fold, assessment, watermark, bisect_right(moments, state._entries[-1].start))
     for visit in reversed(fold.visits):
         if visit.ended_at + settings.session_gap_ms < watermark:
             state._over_until = visit.ended_at + settings.session_gap_ms
@@ -261,7 +269,8 @@ def _assess(state: PersonState, fold: Fold, rules: tuple[FrictionRule, ...], wat
     return kept.assessment
 
 
-def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark: int) -> Judgement:
+def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark: int, rule_changes: int) -> Judgement:
+    """The judgement; `rule_changes` is how many changes to the rules concern the person."""
     hashes: dict[FactKind, dict[str, int]] = {kind: {} for kind in FactKind}
     sessions: list[Session] = []
     known = hashes[FactKind.SESSION]
@@ -306,6 +315,7 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
         effort_minutes=ledger.minutes,
         next_deadline=wake_at,
         identifiers=state.identifiers,
+        rule_changes=rule_changes,
     )
     hashes[FactKind.PERSON][person.person_key] = content_hash(person)
     passed = sum(deadline <= watermark for deadline in deadlines)
@@ -318,7 +328,7 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
         postings=ledger.postings,
         person=person,
         wake_at=wake_at,
-        version=pack_version(state.epoch, len(state._set) + state.archived, passed),
+        version=pack_version(state.epoch, len(state._set) + state.archived + rule_changes, passed),
         hashes=hashes,
         anchor_epochs=_anchor_epochs(state, sessions, journeys, assessment, ledger.postings),
     )

@@ -163,7 +163,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """The human behind identities, as far as the touchpoints tell.
 
     `effort_minutes` is the sum of all postings that debit them; `next_deadline` is when to judge again; `identifiers`
-    are the hashes of the identities that make up the person.
+    are the hashes of the identities that make up the person; `rule_changes` is how many published changes to the rules
+    concern them, because something happened to them since.
     """
 
     person_key: str
@@ -179,6 +180,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     effort_minutes: float
     next_deadline: int | None
     identifiers: tuple[str, ...] = ()
+    rule_changes: int = 0
 
 
 Fact = Session | Journey | Friction | EffortPosting | Person

@@ -9,7 +9,7 @@ after it is left out, and since the tables hold what is live today only, the liv
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ BATCH: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What to judge: rules of a directory (`None`: those that are live) over a period, with labels if there are any.
+    """What to judge: the live rules, but for those of a directory (or `None`), over a period, with labels if any.
 
     `as_of` is UTC milliseconds, `None` for the moment at which the tables stand.
     """
@@ -66,7 +66,7 @@ def kinds_in(installation: Installation, period: Period) -> dict[str, int]:
 
 async def tally(store: ReadPort, backtest: Backtest, keys: KeyRange) -> Tally:
     """What becomes of the frictions of all persons whose key lies in a range."""
-    judged_by, router, labels = _rules(backtest.rules), AlertRouter(backtest.routing), Labels(backtest.labels)
+    judged_by, router, labels = _rules(backtest, backtest.rules), AlertRouter(backtest.routing), Labels(backtest.labels)
     live: list[Friction] = []
     if backtest.as_of is None:
         ids = await store.read(lambda reader: reader.load_friction_ids(keys, backtest.period))
@@ -79,7 +79,7 @@ async def tally(store: ReadPort, backtest: Backtest, keys: KeyRange) -> Tally:
         found = _found(backtest, state, judged_by, watermark)
         tested += found
         if backtest.as_of is not None:
-            live += _found(backtest, state, _rules(None), watermark)
+            live += _found(backtest, state, _rules(backtest), watermark)
         if labels.rule_ids:
             about = labels.about(state.person_key, (touchpoint_ref(one.touchpoint.key) for one in state.touchpoints))
             if about:
@@ -88,9 +88,8 @@ async def tally(store: ReadPort, backtest: Backtest, keys: KeyRange) -> Tally:
     return result
 
 
-@cache
-def _rules(directory: Path | None) -> tuple[FrictionRule, ...]:
-    return rules_of(directory)
+def _rules(backtest: Backtest, directory: Path | None = None) -> tuple[FrictionRule, ...]:
+    return rules_of(backtest.installation.changes, directory)
 
 
 def _tally_range(backtest: Backtest, keys: KeyRange) -> Tally:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from processors.diff import FactKind, Retraction
+from processors.friction.book import Book
 from processors.history import REFOLD_REQUESTED, is_too_late
 from processors.identities import both, links_of
 from processors.kinds import CONTROL_KINDS, ERASE_REQUESTED
@@ -176,6 +177,7 @@ class Coordinator:
         self._alert_max_age_ms = alert_max_age_ms
         self._wall_clock_ms = wall_clock_ms
         self._is_member = is_member
+        self._moments: tuple[int, ...] = ()
         self._watermarks: dict[int, Watermark] = {}
         self._ticked_to: dict[int, int] = {}
         self._batches: list[Batch] = []
@@ -233,11 +235,25 @@ class Coordinator:
         }
         for partition in partitions:
             self._owner.assign(partition, await self._store.read(methodcaller("load_deadlines", partition)))
+            await self._hasten(partition)
             checkpoint = checkpoints.get(partition)
             self._ticked_to[partition] = checkpoint.next_offset if checkpoint else 0
             state = checkpoint.watermark_state if checkpoint else ""
             self._watermarks[partition] = Watermark.restore(state.encode()) if state else Watermark()
         return dict(self._ticked_to)
+
+    async def use(self, book: Book) -> None:
+        """Judge by these rules from the next flush on, also those who were judged before and whom they concern."""
+        self._owner.use(book.rules, book.moments)
+        self._moments = book.moments
+        for partition in self._watermarks:
+            await self._hasten(partition)
+
+    async def _hasten(self, partition: int) -> None:
+        if self._moments:
+            self._owner.hasten(
+                partition, await self._store.read(methodcaller("load_outdated", partition, self._moments))
+            )
 
     def revoke(self) -> Unfinished | None:
         """Own nothing; what was not acknowledged is read again by whoever comes next.

@@ -3,30 +3,35 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from operator import methodcaller
 from typing import Final
 
 import msgspec
 import structlog
 
-from processors.friction.catalogue import default_rules
 from processors.keyring import Keyring
 from processors.settings import CoreSettings, SessionEnd
 from schemas.alerts import encode_intent
 from schemas.identity import Wake, decode_wakes, encode_wakes
+from schemas.json_form import iso_time
 from schemas.log import DeadLetter, Position
+from schemas.rule_changes import RuleChange
 from schemas.ticks import Tick, decode_tick
+from sinks.clickhouse.rows import rule_change_block
 from streams.agent import Delivery
 from streams.broker import Outgoing, ProducerPort, ReliableProducer
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News, Unfinished
 from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of
 from streams.identities import Identities
 from streams.intake import dead_letter_record, owner_partition, read_record
+from streams.live_rules import LiveRules
 from streams.metrics import Sample
 from streams.owner import Owner
 from streams.pulse import Pulse
+from streams.rule_log import RuleLog
 from streams.settings import Settings
-from streams.store import Store, StorePort, clickhouse_address
-from streams.topics import KEYED, OUTBOX, TOUCHPOINTS, incarnations, partition_count
+from streams.store import Store, StorePort, clickhouse_address, refuse_nothing
+from streams.topics import KEYED, OUTBOX, RULES, TOUCHPOINTS, incarnations, partition_count
 from streams.turns import Turns, Work
 
 _log = structlog.get_logger()
@@ -37,6 +42,8 @@ _WAKES_PER_RECORD: Final = 2_000
 _SETTLED_S: Final = 2.0
 #: Seconds that a worker which ends takes for what it has to make up for.
 _MAKE_UP_WITHIN_S: Final = 4.0
+#: Seconds that reading all published rules may take: a few hundred records at most.
+_READ_RULES_WITHIN_S: Final = 60.0
 #: What becomes of a touchpoint, one of these; see `Counts`.
 _OUTCOMES: Final = ("applied", "control", "dead", "duplicate", "forwarded", "refused", "superseded", "too_late")
 
@@ -69,6 +76,9 @@ class JourneysAgent:
         self._admission = settings.admission()
         self._coordinator: Coordinator | None = None
         self._keyring: Keyring | None = None
+        self._rule_log: RuleLog | None = None
+        self._rules = LiveRules()
+        self._has_new_rules = False
         self._turns = Turns()
         self._to_assign: frozenset[int] | None = None
         #: Partition to the offset before which the tables hold everything, until the first records show it is enough.
@@ -80,9 +90,11 @@ class JourneysAgent:
         self._flush_s = 0.0
 
     async def start(self) -> None:
-        """Read what the topics look like, and the secret."""
+        """Read what the topics look like, the published rules, and the secret."""
         kafka = self._settings.kafka
         lives = await asyncio.to_thread(incarnations, kafka)
+        self._rule_log = RuleLog(kafka)
+        self.learn(await self._rule_log.read_all(_READ_RULES_WITHIN_S))
         self.begin(lives, await asyncio.to_thread(partition_count, kafka, KEYED), self._settings.keyring())
 
     def begin(self, lives: Mapping[str, str], partitions: int, keyring: Keyring) -> None:
@@ -90,7 +102,7 @@ class JourneysAgent:
         settings = self._settings
         self._keyring = keyring
         self._coordinator = Coordinator(
-            Owner(default_rules(), core_settings(settings), settings.max_persons, settings.max_touchpoints),
+            Owner(self._rules.book.rules, core_settings(settings), settings.max_persons, settings.max_touchpoints),
             Identities(
                 self._store,
                 settings.identity.limits(),
@@ -124,9 +136,23 @@ class JourneysAgent:
         await self._turns.take(lambda: self._take(delivery))
 
     async def tick(self) -> None:
-        """Flush what has waited long enough."""
+        """Take new rules; flush what has waited long enough."""
+        if self._rule_log is not None:
+            self.learn(await self._rule_log.read_new())
+        if self._has_new_rules and self._to_assign is None:
+            await self._turns.take(self._use_rules)
         if self._oldest is not None and _now_s() - self._oldest >= self._settings.flush.max_age_s:
             await self._turns.take(self._flush)
+
+    def learn(self, changes: Iterable[RuleChange]) -> None:
+        """Take changes to the rules that were published; workers judge by them from their next flush on."""
+        learned = self._rules.learn(changes)
+        for change in learned.taken:
+            effective_from = iso_time(change.effective_from)
+            _log.info("rule_taken", rule=change.key, effective_from=effective_from, is_retired=change.text is None)
+        for change, why in learned.refused:
+            _log.error("rule_refused", rule=change.key, why=why)
+        self._has_new_rules |= bool(learned.taken)
 
     async def finish(self, within_s: float) -> None:
         """Flush a last time."""
@@ -142,6 +168,8 @@ class JourneysAgent:
             _, late = await asyncio.wait(self._making_up, timeout=_MAKE_UP_WITHIN_S)
             for task in late:
                 task.cancel()
+        if self._rule_log is not None:
+            await self._rule_log.close()
         await self._producer.stop()
         await self._store.close()
 
@@ -194,6 +222,7 @@ class JourneysAgent:
     async def _take(self, delivery: Delivery) -> None:
         self._last = delivery
         if self._to_assign is not None:
+            await self._recall_rules()
             self._durable = await self.coordinator.assign(sorted(self._to_assign))
             self._to_assign = None
         durable = self._durable.pop(delivery.partition, None)
@@ -207,6 +236,28 @@ class JourneysAgent:
             self._oldest = _now_s()
         if delivery.is_urgent or self.coordinator.rows >= self._settings.flush.max_rows:
             await self._flush()
+
+    async def _recall_rules(self) -> None:
+        """Know all rules that any worker took: a broker may have lost its log, and what it said still holds.
+
+        Later the tables tell which version of a rule a friction is from.
+        """
+        stored = await self._store.read(methodcaller("load_rule_changes"))
+        self.learn(stored)
+        await self._record_rules(change for change in self._rules.changes if change not in stored)
+        await self.coordinator.use(self._rules.book)
+        self._has_new_rules = False
+
+    async def _use_rules(self) -> None:
+        self._has_new_rules = False
+        await self._record_rules(self._rules.changes)
+        await self.coordinator.use(self._rules.book)
+        if self._oldest is None and not self.coordinator.is_idle:
+            self._oldest = _now_s()
+
+    async def _record_rules(self, changes: Iterable[RuleChange]) -> None:
+        block = rule_change_block(changes, token_prefix=RULES)
+        refuse_nothing(block.table, await self._store.insert(block))
 
     async def _flush(self) -> None:
         began, rows = _now_s(), self.coordinator.rows

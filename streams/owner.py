@@ -88,6 +88,7 @@ class Owner:
         self, rules: tuple[FrictionRule, ...], settings: CoreSettings, max_persons: int, max_touchpoints: int
     ) -> None:
         self._rules = rules
+        self._moments: tuple[int, ...] = ()
         self._settings = settings
         self._max_persons = max_persons
         self._max_touchpoints = max_touchpoints
@@ -117,6 +118,15 @@ class Owner:
         self._touchpoints = 0
         self._dirty.clear()
         self._deadlines.clear()
+
+    def use(self, rules: tuple[FrictionRule, ...], moments: tuple[int, ...]) -> None:
+        """Judge by these rules from the next flush on; `moments` are those from which on changes to them hold."""
+        self._rules, self._moments = rules, moments
+
+    def hasten(self, partition: int, persons: Mapping[str, str]) -> None:
+        """Have persons of a partition (person_key to tenant) judged as soon as there is time in it."""
+        for key, tenant in persons.items():
+            self._deadlines[partition].set(tenant, key, 0)
 
     @property
     def touchpoints(self) -> int:
@@ -208,11 +218,11 @@ class Owner:
         if not len(held.state):
             return _farewell(key, held)
         watermark = watermarks.get(held.partition)
-        judgement = judge(held.state, self._rules, watermark if watermark is not None else 0, self._settings)
+        judgement = self._judged(held.state, watermark)
         if judgement.version < held.floor:
             # Somebody wrote of another set of touchpoints or at a later time, whose rows must not outlast these.
             held.state.rise_above(held.floor)
-            judgement = judge(held.state, self._rules, watermark if watermark is not None else 0, self._settings)
+            judgement = self._judged(held.state, watermark)
         upserts, retractions = diff(held.published, judgement)
         return PersonChanges(
             held.partition,
@@ -231,6 +241,9 @@ class Owner:
             ],
             judgement,
         )
+
+    def _judged(self, state: PersonState, watermark: int | None) -> Judgement:
+        return judge(state, self._rules, 0 if watermark is None else watermark, self._settings, self._moments)
 
     def published(self, changes: Iterable[PersonChanges]) -> None:
         """Changes are durable: remember what the store says now, when to judge again, and let go of who is too many."""

@@ -10,48 +10,78 @@ before that deadline does.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from processors.friction.catalogue import default_rules
+from processors.friction.catalogue import default_calendars
+from processors.friction.engine import compiled
+from processors.friction.examples import tried
 from processors.friction.finding import FrictionRule
 from processors.identity_limits import IdentityLimits
 from processors.person import PersonState
 from processors.settings import CoreSettings
+from schemas.rule_changes import RuleChange
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.reader import KeyRange, LastJudged, Period
+from sinks.clickhouse.reader import KeyRange, LastJudged, Period, Reader
 from streams.cold_persons import load_stories
 from streams.identities import Identities
 from streams.journeys_agent import core_settings
+from streams.live_rules import LiveRules
+from streams.rule_files import read_definitions
 from streams.settings import Settings
 from streams.store import ReadPort, clickhouse_address
 from streams.topics import KEYED
 
 
-def rules_of(directory: Path | None) -> tuple[FrictionRule, ...]:  # noqa: ARG001
-    """Rules to judge by: those in a directory, or those that run when nobody says otherwise."""
-    return default_rules()
-
-
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What an installation has set, as far as it decides what follows from touchpoints, and where these are."""
+    """What an installation has set, as far as it decides what follows from touchpoints, and where these are.
+
+    `changes` are those to the rules that its workers took.
+    """
 
     address: ClickHouseAddress
     core: CoreSettings
     limits: IdentityLimits
     limits_by_tenant: Mapping[str, IdentityLimits]
+    changes: tuple[RuleChange, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """That of effective settings."""
+        """That of effective settings.
+
+        Raises:
+            StoreUnavailable: ClickHouse does not answer.
+
+        """
         # Not the local engine's locked reader: it may not change settings of a query, as the questions of owners do.
-        return cls(
-            clickhouse_address(settings.clickhouse),
-            core_settings(settings),
-            settings.identity.limits(),
-            settings.limits_by_tenant(),
-        )
+        address = clickhouse_address(settings.clickhouse)
+        reader = Reader(address)
+        try:
+            changes = tuple(reader.load_rule_changes())
+        finally:
+            reader.close()
+        return cls(address, core_settings(settings), settings.identity.limits(), settings.limits_by_tenant(), changes)
+
+
+@cache
+def rules_of(changes: tuple[RuleChange, ...], directory: Path | None = None) -> tuple[FrictionRule, ...]:
+    """Rules to judge by: the live ones, but for those of which a directory has others; these are judged from ever.
+
+    Raises:
+        RuleFileError: there are no rules in the directory, or some are wrong.
+        ValueError: what one of them says does not go together.
+
+    """
+    live = LiveRules()
+    live.learn(changes)
+    if directory is None:
+        return live.book.rules
+    others = read_definitions([directory])
+    replaced = {definition.id for definition in others}
+    kept = (rule for rule in live.book.rules if rule.parameters.rule_id not in replaced)
+    return (*kept, *(compiled(tried(definition), default_calendars()) for definition in others))
 
 
 class StoredPerson(NamedTuple):

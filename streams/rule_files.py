@@ -5,13 +5,23 @@ from pathlib import Path
 
 from processors.friction.calendars import BusinessCalendars
 from processors.friction.definition import Calendars, RuleDefinition
-from processors.friction.loading import RuleFileError, RuleProblem, load_calendars, load_definitions
+from processors.friction.loading import RuleFileError, RuleProblem, load_calendars, load_definition, load_definitions
 
 _SUFFIXES = (".yaml", ".yml")
 
 
 def read_definitions(paths: Iterable[Path]) -> tuple[RuleDefinition, ...]:
     """Rules of files, and of all files of folders, in the order of the catalogue.
+
+    Raises:
+        RuleFileError: a file cannot be read or is no rule, two have the same id, or there is none; has all problems.
+
+    """
+    return tuple(definition for definition, _ in read_rules(paths))
+
+
+def read_rules(paths: Iterable[Path]) -> list[tuple[RuleDefinition, str]]:
+    """Rules as in `read_definitions`, each with the text of its file.
 
     Raises:
         RuleFileError: a file cannot be read or is no rule, two have the same id, or there is none; has all problems.
@@ -35,7 +45,8 @@ def read_definitions(paths: Iterable[Path]) -> tuple[RuleDefinition, ...]:
         raise RuleFileError(
             [RuleProblem(places, 1, 1, "", f"has no rule files, which end in {' or '.join(_SUFFIXES)}")]
         )
-    return definitions
+    by_id = {load_definition(text, source).id: text for source, text in texts}
+    return [(definition, by_id[definition.id]) for definition in definitions]
 
 
 def read_calendars(path: Path) -> Calendars:

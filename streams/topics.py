@@ -13,6 +13,7 @@ TOUCHPOINTS: Final = "touchpoints"
 KEYED: Final = "touchpoints.keyed"
 DEAD: Final = "touchpoints.dead"
 OUTBOX: Final = "alerts.outbox"
+RULES: Final = "friction.rules"
 
 _DAY_MS: Final = 86_400_000
 #: Twice Kafka's default limit, which the raw topic has.
@@ -39,6 +40,7 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     The raw topic takes the broker's time, which clocks are corrected by; the keyed topic keeps the raw record's time.
     Dead letters stay for 90 days, so that there is time to mend a producer and replay. What follows the raw topic takes
     larger records: the same bytes with more headers must fit, or one record as large as allowed would stop everything.
+    Rules stay for ever, one record for each version.
     """
     room = {"max.message.bytes": str(_LARGEST_FORWARDED)}
     log_time = {"message.timestamp.type": "LogAppendTime"}
@@ -47,6 +49,7 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         TopicSpec(KEYED, settings.partitions, {"retention.ms": str(30 * _DAY_MS), **room}),
         TopicSpec(DEAD, 1, {"retention.ms": str(90 * _DAY_MS), **room}),
         TopicSpec(OUTBOX, 1, {"retention.ms": str(7 * _DAY_MS)}),
+        TopicSpec(RULES, 1, {"cleanup.policy": "compact"}),
     )
 
 
@@ -110,7 +113,7 @@ def create_topics(settings: Settings) -> dict[str, str]:
 
 
 def incarnations(
-    kafka: KafkaSettings, names: tuple[str, ...] = (TOUCHPOINTS, KEYED, DEAD, OUTBOX)
+    kafka: KafkaSettings, names: tuple[str, ...] = (TOUCHPOINTS, KEYED, DEAD, OUTBOX, RULES)
 ) -> Mapping[str, str]:
     """Topic name to the id its broker gave it when it was created: offsets mean nothing without it.
 

@@ -114,7 +114,7 @@ def _verify_range(installation: Installation, period: Period, keys: KeyRange) ->
 
     async def verdicts() -> list[Verdict]:
         ids = await store.read(lambda reader: reader.load_friction_ids(keys, period))
-        return await verify(store, installation, rules_of(None), ids)
+        return await verify(store, installation, rules_of(installation.changes), ids)
 
     try:
         return Verdicts.of(asyncio.run(verdicts()))

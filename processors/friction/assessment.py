@@ -112,6 +112,8 @@ def assess(
     have come that the rules read, but for those at the `stale` places.
     """
     assessment = Assessment()
+    #: By rule, so that a friction is the repetition of one that an earlier version found.
+    last: dict[str, Finding] = {}
 
     def ask(place: int) -> None:
         rule = rules[place]
@@ -119,7 +121,7 @@ def assess(
         told = rule.parameters
         findings = assessment.find(story, place, rule, watermark, None if is_last or place in stale else previous)
         assessment.deadlines.extend(findings.deadlines)
-        before: Finding | None = None
+        before = last.get(told.rule_id)
         for finding in findings.found:
             if finding.anchor.start < told.effective_from:
                 continue
@@ -131,17 +133,19 @@ def assess(
                 assessment.deadlines.append(finding.opened_at + told.severity.age_ms)
             elif aged_at is not None:
                 assessment.deadlines.append(aged_at)
-            # What is not yet, and what an earlier pattern found: their deadlines count all the same, so that deadlines
-            # do not depend on the watermark.
-            if (finding.since is not None and finding.since > watermark) or (
-                before is not None and before.anchor is finding.anchor
+            # What is not yet, what an earlier pattern found, and what is left to a later version: their deadlines count
+            # all the same, so that deadlines depend neither on the watermark nor on what is published later.
+            if (
+                (finding.since is not None and finding.since > watermark)
+                or (before is not None and before.anchor is finding.anchor)
+                or (told.effective_until is not None and finding.anchor.start >= told.effective_until)
             ):
                 continue
             assessed = None if previous is None else previous.recall(told.rule_id, standing)
             if assessed is None:
                 assessed = _assessed(rule, standing, person_key=person_key)
             assessment.keep(told.rule_id, standing, assessed)
-            before = finding
+            before = last[told.rule_id] = finding
 
     places = triggered(rules, story.by_kind)
     for place in places:

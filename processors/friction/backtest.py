@@ -9,20 +9,13 @@ from typing import Final, TypeVar
 import msgspec
 
 from processors.friction.differences import NAMES_OF_THE_RULE, Difference, differences
-from processors.friction.finding import FrictionRule
+from processors.friction.finding import EVERY_ACT, FrictionRule
 from processors.friction.labels import Agreement, Label, agreement
 from processors.settings import DAY_MS, MINUTE_MS
 from schemas.outputs import Friction
-from schemas.vocabulary import CONTACT_KINDS
 
 #: Examples kept of each rule and change, the earliest ones.
 EXAMPLES: Final = 3
-#: Of rules that do not say what they read: one of these must have happened, or they cannot have found anything.
-_NEEDED: Final[dict[str, frozenset[str]]] = {
-    "channel_redirect": frozenset({"contact.redirected"}),
-    "unprompted_switch": frozenset(CONTACT_KINDS),
-    "repeat_contact": frozenset(CONTACT_KINDS),
-}
 
 
 class Change(StrEnum):
@@ -156,15 +149,9 @@ def _add_all(into: dict[_K, _Sum], other: Mapping[_K, _Sum]) -> None:
             into[key] = copy(count)
 
 
-def kinds_read(rule: FrictionRule) -> frozenset[str]:
-    """Kinds of touchpoints without which a rule cannot find anything; none when that is not known."""
-    reads: Collection[str] | None = getattr(rule, "reads", None)
-    return frozenset(reads) if reads is not None else _NEEDED.get(rule.parameters.rule_id, frozenset())
-
-
 def without_data(rules: Iterable[FrictionRule], kinds: Mapping[str, int]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Rules that had nothing to judge, given how often each kind happened: id, and the kinds that they read."""
+    """Rules that had nothing to judge, given how often each kind happened: id, and the kinds of which they need one."""
     for rule in rules:
-        needed = kinds_read(rule)
-        if needed and not any(kinds.get(kind) for kind in needed):
+        needed = rule.triggers
+        if EVERY_ACT not in needed and not any(kinds.get(kind) for kind in needed):
             yield rule.parameters.rule_id, needed

@@ -27,7 +27,8 @@ class RuleParameters(msgspec.Struct, frozen=True, kw_only=True):
     """What every rule can be told: who it is, how bad its variants are, and how to say so.
 
     A new meaning needs a new `version`; any change changes the content hash. `effective_from` (UTC milliseconds) is the
-    start of the first anchor that it judges; frictions in `shadow` are found and told to nobody.
+    start of the first anchor that it judges, `effective_until` that of the first one that another version does;
+    frictions in `shadow` are found and told to nobody.
     """
 
     rule_id: str
@@ -35,6 +36,7 @@ class RuleParameters(msgspec.Struct, frozen=True, kw_only=True):
     variants: tuple[Variant, ...]
     severity: SeverityScale = SeverityScale()
     effective_from: int = 0
+    effective_until: int | None = None
     shadow: bool = False
 
     def variant(self, name: str) -> Variant:

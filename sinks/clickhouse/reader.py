@@ -8,6 +8,7 @@ import msgspec
 from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
 from schemas.outputs import Evidence, Friction, FrictionStatus
+from schemas.rule_changes import RuleChange
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect, interrupt
@@ -25,6 +26,7 @@ from sinks.clickhouse.tables import (
     FACTS,
     FRICTIONS,
     PERSON_IDENTIFIERS,
+    RULE_CHANGES,
     TOUCHPOINTS,
     Column,
     Table,
@@ -343,6 +345,29 @@ class Reader:
             "reading deadlines",
         )
         return [Deadline(*row) for row in zip(*columns, strict=True)]
+
+    def load_outdated(self, partition: int, moments: Sequence[int]) -> dict[str, str]:
+        """Persons of a partition, with their tenants, who were judged before rule changes that concern them.
+
+        `moments` are those from which on the known changes hold, UTC milliseconds.
+        """
+        columns = self._columns(
+            "SELECT person_key, tenant FROM persons FINAL"
+            " WHERE partition = %(partition)s AND is_deleted = 0 AND merged_into = ''"
+            " AND rule_changes < arrayCount(moment -> moment <= toUnixTimestamp64Milli(last_seen_at), %(moments)s)",
+            {"partition": partition, "moments": list(moments)},
+            "reading persons judged by earlier rules",
+        )
+        return dict(zip(*columns, strict=True)) if columns else {}
+
+    def load_rule_changes(self) -> list[RuleChange]:
+        """Changes to the rules that workers took, of each version the last one published."""
+        columns = self._columns(
+            f"SELECT {_selection(RULE_CHANGES.columns)} FROM rule_changes FINAL ORDER BY rule_id, version",  # noqa: S608
+            {},
+            "reading rule changes",
+        )
+        return _structs(RuleChange, RULE_CHANGES, columns)
 
     def load_checkpoints(self, consumer_group: str) -> list[Checkpoint]:
         """Checkpoints of a consumer group over all topics and their incarnations."""

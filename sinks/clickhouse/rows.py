@@ -10,6 +10,7 @@ from msgspec.structs import astuple
 from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, PersonIdentifier, identifier_of
 from schemas.outputs import EffortPosting, Evidence, Friction, Journey, Person, Session
+from schemas.rule_changes import RuleChange
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint
 from sinks.clickhouse.records import AlertRecord, Attempt, Checkpoint, DeadLetterRecord, Retracted
 from sinks.clickhouse.tables import (
@@ -25,6 +26,7 @@ from sinks.clickhouse.tables import (
     JOURNEYS,
     PERSON_IDENTIFIERS,
     PERSONS,
+    RULE_CHANGES,
     SESSIONS,
     TOUCHPOINTS,
     Table,
@@ -159,6 +161,11 @@ def checkpoint_block(checkpoints: Iterable[Checkpoint], *, token_prefix: str) ->
 def attempt_block(attempts: Iterable[Attempt], *, token_prefix: str) -> PreparedBlock:
     """Rows of `attempts`."""
     return _record_block(ATTEMPTS, Attempt, attempts, token_prefix)
+
+
+def rule_change_block(changes: Iterable[RuleChange], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `rule_changes`."""
+    return _record_block(RULE_CHANGES, RuleChange, changes, token_prefix)
 
 
 def dead_letter_block(letters: Iterable[DeadLetterRecord], *, token_prefix: str) -> PreparedBlock:

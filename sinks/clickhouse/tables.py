@@ -136,6 +136,7 @@ PERSONS = _table(
     effort_minutes="Float64",
     next_deadline=_TIME_OR_NULL,
     identifiers="Array(String)",
+    rule_changes=_COUNT,
     partition="Int32",
     version="UInt64",
     is_deleted="UInt8",
@@ -314,6 +315,16 @@ ATTEMPTS = _table(
     version="UInt64",
 )
 
+#: Changes to the friction rules that workers took.
+RULE_CHANGES = _table(
+    "rule_changes",
+    rule_id=_WORD,
+    version=_COUNT,
+    effective_from=_TIME,
+    published_at=_TIME,
+    text=_TEXT,
+)
+
 DEAD_LETTERS = _table(
     "dead_letters",
     topic=_WORD,
@@ -377,6 +388,7 @@ TABLES: tuple[Table, ...] = (
     ERASURE_RECEIPTS,
     CHECKPOINTS,
     ATTEMPTS,
+    RULE_CHANGES,
     DEAD_LETTERS,
     ALERTS,
     SCHEMA_MIGRATIONS,
@@ -406,6 +418,7 @@ VIEWS: tuple[str, ...] = (
     "v_identity_review",
     "v_incidents",
     "v_erasures",
+    "v_rule_changes",
     "v_producers",
     "v_dead_letters",
     "v_alerts",

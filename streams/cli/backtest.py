@@ -22,7 +22,13 @@ def command(
     until: Annotated[datetime, typer.Option("--to", metavar="DATE", formats=[_DAY], help="Last day, UTC.")],
     rules: Annotated[
         Path | None,
-        typer.Option("--rules", metavar="DIR", exists=True, file_okay=False, help="Rule files; default: live rules."),
+        typer.Option(
+            "--rules",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Rule files, in place of live rules.",
+        ),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option("--labels", metavar="FILE", help="CSV that says what is a friction.")
@@ -36,6 +42,7 @@ def command(
 ) -> None:
     """Judge stored touchpoints by other rules."""
     from processors.friction.backtest import Tally, without_data
+    from processors.friction.loading import RuleFileError
     from schemas.json_form import milliseconds
     from sinks.alerts.routing import RoutingError, default_routing, load_routing
     from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
@@ -59,11 +66,18 @@ def command(
         ) from None
     period = Period(_milliseconds(since.date()), _milliseconds(until.date() + timedelta(days=1)))
     with friendly_errors(
-        SettingsError, RoutingError, LabelsUnusable, NobodyFound, QuestionRefused, StoreUnavailable, SchemaMismatch
+        SettingsError,
+        RuleFileError,
+        RoutingError,
+        LabelsUnusable,
+        NobodyFound,
+        QuestionRefused,
+        StoreUnavailable,
+        SchemaMismatch,
     ):
         settings = load_settings(data_dir, clickhouse=clickhouse)
         installation = Installation.of(settings)
-        tested = rules_of(rules)
+        tested = rules_of(installation.changes, rules)
         told = (
             read_labels(
                 labels,

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from streams.cli.addressing import AsJson
+from streams.cli.publishing import publish, published, retire
 
 if TYPE_CHECKING:
     from processors.friction.definition import Calendars, RuleDefinition
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from processors.friction.finding import FrictionRule
     from processors.friction.loading import RuleFileError
 
-app = typer.Typer(help="Friction rules: the shipped ones, or files of your own.", no_args_is_help=True)
+app = typer.Typer(
+    help="Friction rules: the shipped ones, files of your own, and what workers judge by.", no_args_is_help=True
+)
 
 Folder = Annotated[
     Path | None,
@@ -147,6 +150,11 @@ def run(
         typer.echo(f"{_counted(examples, 'example')} of {_counted(len(definitions), 'rule')}, {failed} failed")
     if failed:
         raise typer.Exit(1)
+
+
+app.command("publish")(publish)
+app.command("retire")(retire)
+app.command("published")(published)
 
 
 def _compiler(calendars: "Calendars") -> "Callable[[RuleDefinition], FrictionRule]":

@@ -68,7 +68,7 @@ def command(
                     advance(batches)
         else:
             store = ReadingStore(installation.address)
-            verdicts = asyncio.run(verify(store, installation, rules_of(None), [friction]))
+            verdicts = asyncio.run(verify(store, installation, rules_of(installation.changes), [friction]))
             store.close()
             if not verdicts:
                 fail(f"there is no friction {friction}; it may have been withdrawn. See: journeys frictions")

@@ -16,8 +16,8 @@ from processors.friction.severity import SeverityScale
 _SAYS_NOTHING = {"examples", "title", "source"}
 
 
-def compiled(definition: RuleDefinition, calendars: Calendars) -> FrictionRule:
-    """The rule that a definition describes.
+def compiled(definition: RuleDefinition, calendars: Calendars, until: int | None = None) -> FrictionRule:
+    """The rule that a definition describes; `until` (UTC milliseconds) it judges what begins, `None` for ever.
 
     Raises:
         ValueError: what it says does not go together: an unknown word in a sentence, an unknown parameter.
@@ -40,6 +40,7 @@ def compiled(definition: RuleDefinition, calendars: Calendars) -> FrictionRule:
             recovery_window_ms=definition.severity.recovery_within,
         ),
         "effective_from": round(definition.effective_from.timestamp() * 1000),
+        "effective_until": until,
         "shadow": definition.shadow,
     }
     content_hash = definition_hash(definition)

@@ -1,0 +1,1 @@
+ALTER TABLE persons $on_cluster ADD COLUMN IF NOT EXISTS `rule_changes` UInt32 COMMENT 'How many changes to the friction rules concern the person: those from a moment on after which something happened to them.' AFTER identifiers
