@@ -5,6 +5,7 @@ from collections.abc import Callable
 from processors.identities import both
 from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
+from schemas.rule_changes import RuleChange
 from sinks.clickhouse.records import AlertRecord, Attempt, Checkpoint, DeadLetterRecord
 from sinks.clickhouse.rows import (
     PreparedBlock,
@@ -20,6 +21,7 @@ from sinks.clickhouse.rows import (
     link_block,
     person_block,
     receipt_block,
+    rule_change_block,
     session_block,
     touchpoint_block,
 )
@@ -108,6 +110,11 @@ def _alerts(mark: str) -> PreparedBlock:
     return alert_block([one], token_prefix="t")
 
 
+def _rule_changes(mark: str) -> PreparedBlock:
+    one = RuleChange(rule_id=mark, version=2, effective_from=MONDAY, published_at=MONDAY, text="id: a")
+    return rule_change_block([one], token_prefix="t")
+
+
 def _attempts(mark: str) -> PreparedBlock:
     one = Attempt(
         consumer_group=mark,
@@ -138,6 +145,7 @@ BLOCKS: dict[str, Callable[[str], PreparedBlock]] = {
     "erasure_receipts": _receipts,
     "checkpoints": _checkpoints,
     "attempts": _attempts,
+    "rule_changes": _rule_changes,
     "dead_letters": _dead_letters,
     "alerts": _alerts,
 }

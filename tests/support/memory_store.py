@@ -12,6 +12,7 @@ import msgspec
 from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier, identifier_of
 from schemas.outputs import Evidence, Friction, FrictionStatus
+from schemas.rule_changes import RuleChange
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.eraser import STORES, Eraser
 from sinks.clickhouse.reader import KeyRange, LastJudged, Period, PublishedVersions, Reader
@@ -26,6 +27,7 @@ from sinks.clickhouse.tables import (
     FACTS,
     IDENTITY_LINKS,
     PERSON_IDENTIFIERS,
+    RULE_CHANGES,
     TOUCHPOINTS,
     Table,
 )
@@ -45,6 +47,7 @@ _TABLES: dict[str, Table] = {
         CHECKPOINTS,
         ALERTS,
         DEAD_LETTERS,
+        RULE_CHANGES,
         *(table for table, _ in FACTS.values()),
     )
 }
@@ -235,6 +238,19 @@ class _MemoryReader:
             for row in self._live("person").values()
             if row["partition"] == partition and row["next_deadline"] is not None
         )
+
+    def load_outdated(self, partition: int, moments: Sequence[int]) -> dict[str, str]:
+        return {
+            key: row["tenant"]
+            for key, row in self._live("person").items()
+            if row["partition"] == partition
+            and not row["merged_into"]
+            and row["rule_changes"] < sum(moment <= row["last_seen_at"] for moment in moments)
+        }
+
+    def load_rule_changes(self) -> list[RuleChange]:
+        newest = _newest(self._written["rule_changes"], ("rule_id", "version"), version="published_at")
+        return [RuleChange(**{**row, "text": row["text"] or None}) for row in newest.values()]
 
     def load_checkpoints(self, consumer_group: str) -> list[Checkpoint]:
         key = ("consumer_group", "topic", "topic_incarnation", "partition")
