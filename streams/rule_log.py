@@ -71,7 +71,7 @@ async def publish(kafka: KafkaSettings, changes: Sequence[RuleChange]) -> None:
         KafkaError: it does not answer, or refuses.
 
     """
-    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **aiokafka_options(kafka))
+    producer = AIOKafkaProducer(acks="all", **aiokafka_options(kafka))
     await producer.start()
     try:
         for change in changes:

@@ -96,8 +96,8 @@ def _tell(changes: "list[RuleChange]", *, as_json: bool) -> None:
         return
     for change in changes:
         moment = iso_time(change.effective_from)
-        what = "finds nothing" if change.text is None else "judges what"
-        typer.echo(f"{change.rule_id} version {change.version} {what} that begins at {moment} or later")
+        what = "ignores" if change.text is None else "judges"
+        typer.echo(f"{change.rule_id} version {change.version} {what} what begins at {moment} or later")
     typer.echo("workers take it within seconds: journeys rules published")
 
 

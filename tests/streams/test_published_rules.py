@@ -126,7 +126,7 @@ def test_what_is_told_late_is_as_if_it_had_been_told_from_ever(
 
 def test_a_worker_that_takes_over_judges_whom_its_predecessor_did_not_judge_anew() -> None:
     """Only what the tables say tells who is left: the change is known, and the worker died before it used it."""
-    log_of = [
+    log_of: list[Entry] = [
         TICK,
         *(
             applied(touchpoint("contact.started", MONDAY + at * HOUR, id=f"{at}", thread_id=f"{at}"), offset=at)
