@@ -1,6 +1,7 @@
 """Rules published to a stack that runs: they hold from their moment on, without a restart, and in a replay."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,21 @@ from streams.store import clickhouse_address
 from tests.support.deadline import wait_until
 from tests.support.rule_files import CALLED_AGAIN, changed
 from tests.support.running_stack import Stack, without_versions
-from tests.support.touchpoints import HOUR, MONDAY
+from tests.support.touchpoints import DAY, HOUR
 
 pytestmark = pytest.mark.stack
 
+#: Three days ago: neither too late to be judged nor in the future.
+BEGINNING = time.time_ns() // 1_000_000 - 3 * DAY
+
 _FOUND = (
-    "SELECT toUnixTimestamp64Milli(anchor_at) - {monday} AS at, rule_version AS version FROM v_frictions"
+    "SELECT toUnixTimestamp64Milli(anchor_at) - {beginning} AS at, rule_version AS version FROM v_frictions"
     " WHERE rule_id = 'called_again' ORDER BY ALL"
 )
 
 
 def call(customer: str, at: int) -> bytes:
-    """A call of a customer, milliseconds after Monday."""
+    """A call of a customer, milliseconds after the beginning."""
     fields = {
         "id": f"{customer}@{at}",
         "source": "test",
@@ -32,7 +36,7 @@ def call(customer: str, at: int) -> bytes:
         "channel": "phone",
         "thread_id": f"{customer}@{at}",
         "identities": [f"customer_no:{customer}"],
-        "occurred_at": iso_time(MONDAY + at),
+        "occurred_at": iso_time(BEGINNING + at),
     }
     return json.dumps(fields).encode() + b"\n"
 
@@ -44,8 +48,8 @@ def rule_file(folder: Path, version: int, *changes: tuple[str, str]) -> str:
 
 
 def found(stack: Stack) -> list[tuple[int, int]]:
-    """Anchors of the rule, milliseconds after Monday, and the versions that found them."""
-    return [(int(row["at"]), int(row["version"])) for row in stack.query(_FOUND.format(monday=MONDAY))]
+    """Anchors of the rule, milliseconds after the beginning, and the versions that found them."""
+    return [(int(row["at"]), int(row["version"])) for row in stack.query(_FOUND.format(beginning=BEGINNING))]
 
 
 def produced(stack: Stack, *calls: bytes) -> None:
@@ -66,13 +70,13 @@ def test_published_rules_hold_from_their_moment_on_without_a_restart_and_in_a_re
     produced(stack, call("4711", 0), call("4711", HOUR))
     assert found(stack) == []
 
-    moment = iso_time(MONDAY)
+    moment = iso_time(BEGINNING)
     said = stack.run("rules", "publish", rule_file(tmp_path, 3), "--from", moment).stdout
     assert f"called_again version 3 judges what begins at {moment} or later" in said
     # What happened before it was published, and since its moment, is judged though nothing comes.
     wait_until(lambda: found(stack) == [(HOUR, 3)], seconds=60)
 
-    from_30h = iso_time(MONDAY + 30 * HOUR)
+    from_30h = iso_time(BEGINNING + 30 * HOUR)
     stack.run("rules", "publish", rule_file(tmp_path, 4, ("within: 7d", "within: 24h")), "--from", from_30h)
     taken(stack, 4)
     produced(
@@ -83,7 +87,7 @@ def test_published_rules_hold_from_their_moment_on_without_a_restart_and_in_a_re
     )  # fmt: skip
     assert found(stack) == [(HOUR, 3), (30 * HOUR - 1, 3), (30 * HOUR, 4)]
 
-    stack.run("rules", "retire", "called_again", "--from", iso_time(MONDAY + 40 * HOUR))
+    stack.run("rules", "retire", "called_again", "--from", iso_time(BEGINNING + 40 * HOUR))
     taken(stack, 5)
     produced(stack, call("4715", 0), call("4715", 40 * HOUR - 1), call("4716", 30 * HOUR), call("4716", 40 * HOUR))
     live = [(HOUR, 3), (30 * HOUR - 1, 3), (30 * HOUR, 4)]
@@ -99,8 +103,9 @@ def test_published_rules_hold_from_their_moment_on_without_a_restart_and_in_a_re
     assert {one["name"]: one["pid"] for one in stack.status()["processes"]} == workers
 
     before = without_versions(stack.facts())
-    _forget_all_tables(stack)
     stack.kill("worker")
+    _forget_all_tables(stack)
+    stack.up()
     wait_until(lambda: found(stack) == live, seconds=120)
     stack.wait()
     assert without_versions(stack.facts()) == before
