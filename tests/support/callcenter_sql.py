@@ -1,4 +1,4 @@
-"""What an analyst would ask a call-centre log in plain SQL: its CSV file is read by ClickHouse, the product is not asked.
+"""What an analyst would ask a call-centre log in plain SQL: ClickHouse reads its CSV file, the product is not asked.
 
 The definitions are those of the rules, with their numbers written out again. A touchpoint's id is an arbitrary name
 that decides between lines of one minute; so SQL is told the id of each line, and nothing else.
@@ -57,7 +57,8 @@ lines AS (
         startsWith(operation, 'Handle') AS is_inside, if(operation LIKE '%Call%', 'phone', 'email') AS channel,
         parseDateTime("Start Date", '%e.%c.%y %k:%i', 'UTC') AS starts,
         greatest(starts, parseDateTime("End Date", '%e.%c.%y %k:%i', 'UTC')) AS ends, (starts, id) AS place
-    FROM file({{log}}, 'CSVWithNames') AS written INNER JOIN file({{ids}}, 'JSONEachRow') AS named
+    FROM file({{log}}, 'CSVWithNames') AS written
+        INNER JOIN file({{ids}}, 'JSONEachRow') AS named
         USING ({", ".join(f'"{column}"' for column in COLUMNS)})
 )
 """
@@ -93,7 +94,17 @@ FROM related INNER JOIN numbered USING (id)
 
 _SWITCHES = f"""
 WITH {_LINES}, {_RELATED}
-SELECT case, toUnixTimestamp(place.1) * 1000 AS at, id, 'switched' AS variant, [before.1, id] AS proofs FROM related WHERE before.2 != channel
+SELECT case, toUnixTimestamp(place.1) * 1000 AS at, id, 'switched' AS variant, [before.1, id] AS proofs
+FROM related WHERE before.2 != channel
+"""
+
+#: Of such contacts those before which the company had written or called on the case, since the earlier one.
+_FOLLOWED_UP = f"""
+WITH {_LINES}, {_RELATED}
+SELECT uniqExact(related.id)
+FROM related INNER JOIN contacts AS earlier ON earlier.id = related.before.1
+    INNER JOIN lines ON lines.case = related.case
+WHERE NOT lines.is_inside AND NOT lines.is_inbound AND lines.starts BETWEEN earlier.starts AND related.place.1 AND {{which}}
 """
 
 #: The first line with which so many people had worked on the case within the window, in each stretch of a case without
@@ -115,7 +126,8 @@ reached AS (
     GROUP BY ALL HAVING uniqExact(earlier.agent) >= {PEOPLE}
 ),
 anchors AS (SELECT customer, case, stretch, min(place) AS anchor FROM reached GROUP BY ALL)
-SELECT case, toUnixTimestamp(anchor.1) * 1000 AS at, anchor.2 AS id, 'agents' AS variant, groupArray(stretches.id) AS proofs
+SELECT case, toUnixTimestamp(anchor.1) * 1000 AS at, anchor.2 AS id, 'agents' AS variant,
+    groupArray(stretches.id) AS proofs
 FROM stretches INNER JOIN anchors USING (customer, case, stretch)
 WHERE starts >= anchor.1 - INTERVAL {PEOPLE_DAYS} DAY
 GROUP BY customer, case, stretch, anchor
@@ -201,12 +213,21 @@ class LogInSql:
         return self._found(_SWITCHES, within=f"{SWITCH_HOURS} HOUR")
 
     def handoffs(self, *, of_inside_work: bool = True) -> set[Found]:
-        """Cases that four people worked on within 14 days; or, without inside work, that had to do with the customer."""
+        """Cases that four people worked on within 14 days; without inside work, that had to do with the customer."""
         return self._found(_HANDOFFS, who="true" if of_inside_work else "NOT is_inside")
 
     def ping_pong(self, *, of_contacts: bool) -> set[Found]:
-        """Cases on which teams took turns, three times within 14 days; with or without taking the customer's contacts."""
+        """Cases on which teams took turns, three times in 14 days; with or without taking contacts of the customer."""
         return self._found(_PING_PONG, who="true" if of_contacts else "NOT is_inbound")
+
+    def followed_up_repeats(self) -> int:
+        """Repeats before which the company had written or called on the case, since the contact before."""
+        return int(self._rows(_FOLLOWED_UP, within=f"{REPEAT_DAYS} DAY", which="true")[0][0])
+
+    def followed_up_switches(self) -> int:
+        """Switches to a channel on which the company had written or called in between."""
+        which = "related.before.2 != related.channel AND lines.channel = related.channel"
+        return int(self._rows(_FOLLOWED_UP, within=f"{SWITCH_HOURS} HOUR", which=which)[0][0])
 
     def channel_changes(self) -> Changes:
         """Changes of the channel between customer and company; inside work is on none."""
@@ -223,8 +244,7 @@ class LogInSql:
     def _found(self, sql: str, **words: str) -> set[Found]:
         rows = self._rows(sql, **words)
         found = {
-            Found(case, at, anchor, variant, tuple(sorted(set(proofs))))
-            for case, at, anchor, variant, proofs in rows
+            Found(case, at, anchor, variant, tuple(sorted(set(proofs)))) for case, at, anchor, variant, proofs in rows
         }
         assert len(found) == len(rows)
         return found
