@@ -7,6 +7,7 @@ import pytest
 
 from processors.identifiers import hash_id
 from schemas.outputs import touchpoint_ref
+from schemas.touchpoint import TouchpointKey
 from tests.support.callcenter import Answers, answers_from, write_log
 from tests.support.callcenter_sql import log_in_sql
 from tests.support.processes import REPOSITORY
@@ -46,7 +47,7 @@ def assert_sql_over_the_file_finds_the_same(stack: Stack, log: Path, folder: Pat
             "unprompted_switch": sql.switches(),
         }
     for rule_id, found in expected.items():
-        refs = {one: touchpoint_ref(("default", "callcenter", one.anchor)) for one in found}
+        refs = {one: touchpoint_ref(TouchpointKey("default", "callcenter", one.anchor)) for one in found}
         rows = {(hash_id("friction", "default", rule_id, ref), one.variant, one.at) for one, ref in refs.items()}
         published = {(row.friction_id, row.variant, row.anchor_at) for row in published_frictions(stack, rule_id)}
         assert sorted(published ^ rows)[:3] == []

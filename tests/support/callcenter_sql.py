@@ -87,8 +87,8 @@ numbered AS (
     SELECT id, first, row_number() OVER (PARTITION BY first ORDER BY place) AS number
     FROM chains INNER JOIN contacts USING (id)
 )
-SELECT case, toUnixTimestamp(place.1) * 1000 AS at, id, multiIf(number >= 5, 'fifth', number >= 3, 'third', 'repeat') AS variant,
-    [first, before.1, id] AS proofs
+SELECT case, toUnixTimestamp(place.1) * 1000 AS at, id,
+    multiIf(number >= 5, 'fifth', number >= 3, 'third', 'repeat') AS variant, [first, before.1, id] AS proofs
 FROM related INNER JOIN numbered USING (id)
 """
 
@@ -156,7 +156,8 @@ reached AS (
     HAVING count() >= {PING_PONG_HOPS} AND countIf(earlier.team_before = later.team) > 0
 ),
 anchors AS (SELECT customer, case, row, min(place) AS anchor FROM reached GROUP BY ALL)
-SELECT case, toUnixTimestamp(anchor.1) * 1000 AS at, anchor.2 AS id, if(count() >= {PING_PONG_OFTEN}, 'teams_often', 'teams') AS variant,
+SELECT case, toUnixTimestamp(anchor.1) * 1000 AS at, anchor.2 AS id,
+    if(count() >= {PING_PONG_OFTEN}, 'teams_often', 'teams') AS variant,
     arrayConcat([min(place_before).2], groupArray(rows.id)) AS proofs
 FROM rows INNER JOIN anchors USING (customer, case, row)
 WHERE place_before.1 >= anchor.1 - INTERVAL {PING_PONG_DAYS} DAY
