@@ -104,7 +104,8 @@ WITH {_LINES}, {_RELATED}
 SELECT uniqExact(related.id)
 FROM related INNER JOIN contacts AS earlier ON earlier.id = related.before.1
     INNER JOIN lines ON lines.case = related.case
-WHERE NOT lines.is_inside AND NOT lines.is_inbound AND lines.starts BETWEEN earlier.starts AND related.place.1 AND {{which}}
+WHERE NOT lines.is_inside AND NOT lines.is_inbound AND lines.starts BETWEEN earlier.starts AND related.place.1
+    AND {{which}}
 """
 
 #: The first line with which so many people had worked on the case within the window, in each stretch of a case without
