@@ -147,7 +147,7 @@ def test_the_page_tells_what_the_real_log_says_about_follow_up(real: Log) -> Non
     assert without_inside_work < {one.case for one in found["handoff_chain"]}
     page = " ".join((REPOSITORY / "docs" / "frictions.md").read_text().split())
     for said in (
-        f"{len(real.touchpoints):,} lines",
+        f"{len(real.touchpoints):,} lines, {len({one.objects for one in real.touchpoints.values()}):,} cases",
         *(
             f"| {sum(changes)} | {sum(changes[:2])} | {sum(changes[2:])} | {len(found[rule])} `{rule}` |"
             for changes, rule in ((channel, "unprompted_switch"), (person, "handoff_chain"), (team, "ping_pong"))
