@@ -88,8 +88,15 @@ def _repeats(rows: Sequence[_Row]) -> int:
     return count
 
 
-def write_log(path: Path, *, cases: int, seed: int) -> int:
-    """Write a made-up log and return its number of lines.
+def write_log(
+    path: Path,
+    *,
+    cases: int,
+    seed: int,
+    steps: Sequence[int] = (1, 1, 2, 3, 5),
+    agents: Sequence[str] = ("Ada", "Björn", "Chloé"),
+) -> int:
+    """Write a made-up log and return its number of lines; `steps` are how many lines a case may have.
 
     Like real ones: ordered by case and not by time, minute resolution, exact duplicates, ends before starts, events
     of one case in the same minute, mails that stay open for days, one customer with far too many cases, some cases
@@ -101,7 +108,7 @@ def write_log(path: Path, *, cases: int, seed: int) -> int:
         customer = "Customer 1" if rng.random() < 0.05 else f"Customer {rng.randint(2, cases // 2)}"
         product = rng.choice(("iPhone", "MacBook Pro", "iPad"))
         at = datetime(2010, 1, 4, 8) + timedelta(minutes=rng.randrange(60 * 24 * 60))  # noqa: DTZ001
-        for step in range(rng.choice((1, 1, 2, 3, 5))):
+        for step in range(rng.choice(steps)):
             operations = ("Inbound Call", "Inbound Call", "Inbound Email", "Call Outbound", "Email Outbound")
             inside = ("Handle Case", "Handle Email")
             operation = rng.choice(inside if step == 0 and rng.random() < 0.1 else operations + inside)
@@ -110,7 +117,7 @@ def write_log(path: Path, *, cases: int, seed: int) -> int:
             end = at + timedelta(minutes=minutes)
             values = (
                 f"Case {case}", operation, _written(at), _written(end), rng.choice(("FL", "BL")), customer, product,
-                rng.choice(("Product Assistance", "Referred to Servicer")), rng.choice(("Ada", "Björn", "Chloé")),
+                rng.choice(("Product Assistance", "Referred to Servicer")), rng.choice(agents),
             )  # fmt: skip
             lines.append(values)
             if rng.random() < 0.05:
