@@ -40,6 +40,8 @@ DEFAULT_SPAN_DAYS: Final = 28
 _BEFORE_STORIES: Final = DAY
 #: Frictions wait 72 hours to be lost or to age; the watermark stays behind by the allowed lateness.
 _AFTER_STORIES: Final = 5 * DAY
+#: How long an example takes until all is decided is known; the watermark stays behind all the same.
+_AFTER_EXAMPLES: Final = DAY
 
 _PERSONS_PER_STORY: Final = 10
 _ANONYMOUS_SHARE: Final = 0.2
@@ -93,8 +95,8 @@ class GeneratedCompany:
 
     With `identities` there are, beyond these, people who are known by several identities. With `catalogue`, after the
     written scenarios, some of these persons live through the examples of the rule files, as many as there is room for:
-    first those that show a variant or a guard that none before shows. Ids and persons carry a hash
-    of all numbers, so data sets made from different ones never mix.
+    first those that show a variant or a guard that none before shows. Ids and persons carry a hash of all numbers, so
+    data sets made from different ones never mix.
 
     Raises:
         ValueError: the numbers are too small for each other; the message says what is needed.
@@ -215,10 +217,11 @@ class GeneratedCompany:
         rng = self._random("stories")
         ids = self._ids("s")
         stories: list[Scenario | RuleExample] = [*SCENARIOS]
-        places = Places(self._start + _BEFORE_STORIES, self._end - DAY)
+        # Where examples have a place depends on the start, so they have chances of their own.
+        examples_rng = self._random("catalogue")
+        places = Places(self._start + _BEFORE_STORIES, self._end - _AFTER_EXAMPLES)
         if catalogue:
-            fitting = [one for one in rule_examples() if places.has_room(one)]
-            stories += most_telling_first(fitting, self._random("catalogue"))
+            stories += most_telling_first([one for one in rule_examples() if places.has_room(one)], examples_rng)
         wanted = min(max(len(stories), self._persons // _PERSONS_PER_STORY), self._persons // 2)
         room = (self._events - self._persons) // 2
         scripts: list[Script] = []
@@ -226,8 +229,8 @@ class GeneratedCompany:
             story = stories[number % len(stories)]
             if isinstance(story, RuleExample):
                 person = self._person(number + 1)
-                script = Script(story.scenario, person, self._start, lambda: next(ids), rng)
-                tell(story, script, places.shift(story, rng), next(ids))
+                script = Script(story.scenario, person, self._start, lambda: next(ids), examples_rng)
+                tell(story, script, places.shift(story, examples_rng), next(ids))
             else:
                 person = self._person(number + 1, "household" if story in HOUSEHOLDS else "customer_no")
                 earliest = self._start + _BEFORE_STORIES
