@@ -85,9 +85,9 @@ def run_examples(definition: RuleDefinition, rule: FrictionRule) -> tuple[Outcom
 
 def run_example(example: Example, rule: FrictionRule) -> Outcome:
     """One person with the touchpoints of an example, judged by this rule alone."""
-    touchpoints = [_applied(touchpoint_of(said, number)) for number, said in enumerate(example.touchpoints)]
+    touchpoints = [applied(touchpoint_of(said, number)) for number, said in enumerate(example.touchpoints)]
     state = restore(touchpoints[0].touchpoint.tenant, _PERSON, touchpoints)
-    watermark = max(applied.event_time for applied in touchpoints) + example.after
+    watermark = max(one.event_time for one in touchpoints) + example.after
     frictions = judge(state, (rule,), watermark, CoreSettings()).frictions
     return Outcome(example, tuple(sorted(frictions, key=lambda friction: friction.anchor_at)))
 
@@ -99,14 +99,16 @@ def objecting_guards(
     guards = (*definition.guards, *(guard for pattern in definition.patterns for guard in pattern.guards))
 
     def found(ignored: tuple[Guard, ...]) -> int:
-        return len(run_example(example, compiled(tried(_without(definition, ignored)))).fired)
+        return len(run_example(example, compiled(tried(without(definition, ignored)))).fired)
 
     usual = found(())
     enough = tuple(guard for guard in guards if found((guard,)) > usual)
     return enough or (guards if found(guards) > usual else ())
 
 
-def _without(definition: RuleDefinition, ignored: tuple[Guard, ...]) -> RuleDefinition:
+def without(definition: RuleDefinition, ignored: tuple[Guard, ...]) -> RuleDefinition:
+    """The definition with none of these guards, neither of its own nor of its patterns."""
+
     def rest(guards: tuple[Guard, ...]) -> tuple[Guard, ...]:
         return tuple(guard for guard in guards if guard not in ignored)
 
@@ -167,7 +169,8 @@ def _value(name: str, value: Any) -> Any:
     return converted
 
 
-def _applied(touchpoint: Touchpoint) -> AppliedTouchpoint:
+def applied(touchpoint: Touchpoint) -> AppliedTouchpoint:
+    """A touchpoint as the pipeline lets it in, of the one person that an example is about."""
     start = touchpoint.occurred_at
     return AppliedTouchpoint(
         touchpoint=touchpoint,

@@ -30,8 +30,9 @@ from streams.producing.identity_scenarios import (
     placeholder_customer,
     sendings,
 )
-from streams.producing.planted import DAY, HOUR, MINUTE, PlantedFriction, Script, SilentCase
-from streams.producing.scenarios import HOUSEHOLDS, LONGEST_STORY, SCENARIOS
+from streams.producing.planted import DAY, HOUR, MINUTE, PlantedExample, PlantedFriction, Script, SilentCase
+from streams.producing.rule_examples import Places, RuleExample, most_telling_first, rule_examples, tell
+from streams.producing.scenarios import HOUSEHOLDS, LONGEST_STORY, SCENARIOS, Scenario
 
 #: Room for the longest story, for what its person does before, and for the deadlines that its frictions wait for.
 SHORTEST_SPAN_DAYS: Final = 24
@@ -39,6 +40,8 @@ DEFAULT_SPAN_DAYS: Final = 28
 _BEFORE_STORIES: Final = DAY
 #: Frictions wait 72 hours to be lost or to age; the watermark stays behind by the allowed lateness.
 _AFTER_STORIES: Final = 5 * DAY
+#: How long an example takes until all is decided is known; the watermark stays behind all the same.
+_AFTER_EXAMPLES: Final = DAY
 
 _PERSONS_PER_STORY: Final = 10
 _ANONYMOUS_SHARE: Final = 0.2
@@ -63,7 +66,11 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be found in generated data, and where nothing must be found; complete, so nothing else may be found.
+    """What must be found in generated data, and where nothing must be found.
+
+    About the rules that the written scenarios are of (`streams.producing.scenarios`) it is complete: nothing else may
+    be found of them, but with the people of `examples`. About each of these it is complete for one rule, the one that
+    the example is of: what other rules make of an example is not said.
 
     `start` and `end` are ISO 8601, the span in which everything happens. `people` are those with planted identities;
     everybody else has one identity. `placeholders` are identities of nobody: where one of them comes first, the next
@@ -80,13 +87,16 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     silent: tuple[SilentCase, ...]
     people: tuple[PlantedPerson, ...]
     placeholders: tuple[str, ...]
+    examples: tuple[PlantedExample, ...]
 
 
 class GeneratedCompany:
     """Data of a company with `persons` persons and `events` distinct touchpoints from `start` (UTC milliseconds) on.
 
-    With `identities` there are, beyond these, people who are known by several identities. Ids and persons carry a hash
-    of all numbers, so data sets made from different ones never mix.
+    With `identities` there are, beyond these, people who are known by several identities. With `catalogue`, after the
+    written scenarios, some of these persons live through the examples of the rule files, as many as there is room for:
+    first those that show a variant or a guard that none before shows. Ids and persons carry a hash of all numbers, so
+    data sets made from different ones never mix.
 
     Raises:
         ValueError: the numbers are too small for each other; the message says what is needed.
@@ -102,6 +112,7 @@ class GeneratedCompany:
         start: int,
         span_days: int = DEFAULT_SPAN_DAYS,
         identities: bool = False,
+        catalogue: bool = False,
     ) -> None:
         if persons < 1:
             raise ValueError(f"at least one person is needed, got {persons}")
@@ -111,7 +122,7 @@ class GeneratedCompany:
             raise ValueError(f"stories need a span of at least {SHORTEST_SPAN_DAYS} days, got {span_days}")
         #: Decides all chances; the start does not, so that the same story can be told of any time.
         self._chances = f"{persons}/{events}/{seed}/{span_days}"
-        distinction = f"{self._chances}/{start}" + ("/identities" if identities else "")
+        distinction = f"{self._chances}/{start}" + "/identities" * identities + "/catalogue" * catalogue
         self._tag = hashlib.blake2b(distinction.encode(), digest_size=4).hexdigest()
         self._seed = seed
         self._start = start
@@ -119,7 +130,8 @@ class GeneratedCompany:
         self._events = events
         self._persons = persons
         self._duplicates = events // _TOUCHPOINTS_PER_DUPLICATE
-        self._scripts = self._plant()
+        self._examples: list[PlantedExample] = []
+        self._scripts = self._plant(catalogue=catalogue)
         self._casts = self._plant_identities() if identities else {}
         self._sendings = sorted(
             (sending for cast, arrival in self._casts.items() for sending in sendings(cast, arrival)),
@@ -154,6 +166,7 @@ class GeneratedCompany:
             silent=silent,
             people=people,
             placeholders=(PLACEHOLDER,) if self._casts else (),
+            examples=tuple(self._examples),
         )
 
     def touchpoints(self) -> Iterator[Touchpoint]:
@@ -199,24 +212,37 @@ class GeneratedCompany:
     def _ids(self, prefix: str) -> Iterator[str]:
         return (f"{self._tag}-{prefix}{number}" for number in count(1))
 
-    def _plant(self) -> list[Script]:
-        """Stories, at most for every second person; every scenario once where there are persons and events enough."""
+    def _plant(self, *, catalogue: bool) -> list[Script]:
+        """Stories, at most for every second person; every one once where there are persons and events enough."""
         rng = self._random("stories")
         ids = self._ids("s")
-        wanted = min(max(len(SCENARIOS), self._persons // _PERSONS_PER_STORY), self._persons // 2)
+        stories: list[Scenario | RuleExample] = [*SCENARIOS]
+        # Where examples have a place depends on the start, so they have chances of their own.
+        examples_rng = self._random("catalogue")
+        places = Places(self._start + _BEFORE_STORIES, self._end - _AFTER_EXAMPLES)
+        if catalogue:
+            stories += most_telling_first([one for one in rule_examples() if places.has_room(one)], examples_rng)
+        wanted = min(max(len(stories), self._persons // _PERSONS_PER_STORY), self._persons // 2)
         room = (self._events - self._persons) // 2
         scripts: list[Script] = []
         for number in range(wanted):
-            scenario = SCENARIOS[number % len(SCENARIOS)]
-            person = self._person(number + 1, "household" if scenario in HOUSEHOLDS else "customer_no")
-            earliest = self._start + _BEFORE_STORIES
-            start = rng.randint(earliest, self._end - _AFTER_STORIES - LONGEST_STORY)
-            script = Script(scenario.__name__, person, start, lambda: next(ids), rng)
-            scenario(script)
+            story = stories[number % len(stories)]
+            if isinstance(story, RuleExample):
+                person = self._person(number + 1)
+                script = Script(story.scenario, person, self._start, lambda: next(ids), examples_rng)
+                tell(story, script, places.shift(story, examples_rng), next(ids))
+            else:
+                person = self._person(number + 1, "household" if story in HOUSEHOLDS else "customer_no")
+                earliest = self._start + _BEFORE_STORIES
+                start = rng.randint(earliest, self._end - _AFTER_STORIES - LONGEST_STORY)
+                script = Script(story.__name__, person, start, lambda: next(ids), rng)
+                story(script)
             room -= len(script.touchpoints)
             if room < 0:
                 break
             scripts.append(script)
+            if isinstance(story, RuleExample):
+                self._examples.append(story.planted(person))
         return scripts
 
     def _plant_identities(self) -> dict[Cast, Arrival]:

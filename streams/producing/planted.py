@@ -46,6 +46,14 @@ class SilentCase(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class PlantedExample(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who lives through the example of a rule that `says` so, and through nothing else."""
+
+    rule_id: str
+    says: str
+    person: str
+
+
 class Script:
     """Writes one person's story; times are milliseconds since `start`."""
 

@@ -1,5 +1,6 @@
-"""From generated touchpoints to what analysts read: everything planted is found, nothing else, however often sent."""
+"""From generated touchpoints to what analysts read: all that is planted is found, and of its rules nothing else."""
 
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,16 +18,27 @@ SELECT rule_id, variant, status, is_alertable, silenced_by, toUnixTimestamp64Mil
 """
 
 
-def found_frictions(stack: Stack) -> list[tuple[Any, ...]]:
-    return [
-        (row["rule_id"], row["variant"], row["status"], row["is_alertable"], row["silenced_by"] or None, row["at"])
-        for row in stack.query(FOUND)
-    ]
+def as_found(row: dict[str, Any]) -> tuple[Any, ...]:
+    return (row["rule_id"], row["variant"], row["status"], row["is_alertable"], row["silenced_by"] or None, row["at"])
+
+
+def found_rows(stack: Stack, truth: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was found of the rules that the truth is complete about."""
+    rules = {friction["rule_id"] for friction in truth["frictions"]}
+    return [row for row in stack.query(FOUND) if row["rule_id"] in rules]
+
+
+def found_frictions(stack: Stack, truth: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [as_found(row) for row in found_rows(stack, truth)]
+
+
+def as_planted(friction: dict[str, Any]) -> tuple[Any, ...]:
+    names = ("rule_id", "variant", "status", "alertable", "silenced_by", "anchor_at")
+    return tuple(friction[name] for name in names)
 
 
 def planted_frictions(truth: dict[str, Any]) -> list[tuple[Any, ...]]:
-    names = ("rule_id", "variant", "status", "alertable", "silenced_by", "anchor_at")
-    return [tuple(friction[name] for name in names) for friction in truth["frictions"]]
+    return [as_planted(friction) for friction in truth["frictions"]]
 
 
 def test_what_is_planted_is_found_and_nothing_else_and_sending_twice_changes_nothing(
@@ -37,8 +49,8 @@ def test_what_is_planted_is_found_and_nothing_else_and_sending_twice_changes_not
     stack.produce(lines)
     stack.wait()
 
-    assert sorted(found_frictions(stack), key=str) == sorted(planted_frictions(truth), key=str)
-    for row in stack.query(FOUND):
+    assert sorted(found_frictions(stack, truth), key=str) == sorted(planted_frictions(truth), key=str)
+    for row in found_rows(stack, truth):
         (planted,) = [
             friction
             for friction in truth["frictions"]
@@ -60,6 +72,21 @@ def test_what_is_planted_is_found_and_nothing_else_and_sending_twice_changes_not
     assert stack.value("SELECT count() FROM v_alerts") == told
 
 
+def test_every_rule_finds_what_is_planted_of_its_examples(stack: Stack, tmp_path: Path) -> None:
+    truth = generated(tmp_path, "--catalogue", persons=410, events=2000)
+    stack.produce((tmp_path / "events.jsonl").read_bytes())
+    stack.wait()
+
+    rule_of = {example["person"]: example["rule_id"] for example in truth["examples"]}
+    lines = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    persons = {f"default/{line['source']}/{line['id']}": line["identities"][0] for line in lines}
+    found = [(persons[row["evidence_touchpoints"][0]], *as_found(row)) for row in stack.query(FOUND)]
+    found = [friction for friction in found if rule_of.get(friction[0]) == friction[1]]
+    planted = [(row["person"], *as_planted(row)) for row in truth["frictions"] if row["person"] in rule_of]
+    assert len({friction[1] for friction in planted}) == 33
+    assert sorted(found, key=str) == sorted(planted, key=str)
+
+
 def found_persons(stack: Stack) -> set[frozenset[str]]:
     rows = stack.query("SELECT groupArray(touchpoint_key) AS touchpoints FROM v_touchpoints GROUP BY person_key")
     return {frozenset(row["touchpoints"]) for row in rows}
@@ -79,7 +106,7 @@ def test_people_of_many_names_are_one_person_each_whatever_the_order(
     persons = true_persons(tmp_path, truth)
     assert len(persons) == truth["totals"]["persons"]
     assert found_persons(stack) == persons
-    assert sorted(found_frictions(stack), key=str) == sorted(planted_frictions(truth), key=str)
+    assert sorted(found_frictions(stack, truth), key=str) == sorted(planted_frictions(truth), key=str)
     counts = stack.counts()
     assert counts["persons"] == len(persons)
     assert counts["touchpoints"] == truth["totals"]["touchpoints"]

@@ -3,100 +3,16 @@
 Frictions are judged with persons from the truth, so what is planted is right whatever joins identities.
 """
 
-from collections.abc import Iterator
 from random import Random
-from typing import NamedTuple
 
 import pytest
 
-from processors.admission import AdmissionSettings, admit, owner_hash
-from processors.friction.catalogue import default_rules
 from processors.identities import home, links_of, resolve
 from processors.identity_limits import IdentityLimits
-from processors.keyring import Key, Keyring
-from processors.person import PersonState, judge, step
-from processors.settings import CoreSettings
-from schemas.json_form import milliseconds
-from schemas.log import Position
-from schemas.outputs import Friction
-from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 from streams.producing.generator import GeneratedCompany
 from tests.support.generated import TrueOwners
-from tests.support.touchpoints import DAY, MONDAY
-
-PEPPER = b"only for tests, and long enough for one"
-KEYRING = Keyring((Key(PEPPER),))
-#: What the watermark may stay behind the newest touchpoint; the closing half hour of the data is longer.
-ALLOWED_LATENESS = 600_000
-
-
-class Found(NamedTuple):
-    """A friction in the words of the truth."""
-
-    rule_id: str
-    person: str
-    anchor_at: int
-    variant: str
-    severity_base: int
-    status: str
-    alertable: bool
-    silenced_by: str | None
-
-
-def as_found(friction: Friction) -> Found:
-    base = next(int(part.value) for part in friction.evidence.severity_parts if part.name == "base")
-    return Found(
-        friction.rule_id,
-        friction.person_key,
-        friction.anchor_at,
-        friction.variant,
-        base,
-        friction.status.value,
-        friction.is_alertable,
-        friction.silenced_by,
-    )
-
-
-def person_key(identity: str) -> str:
-    key = owner_hash(PEPPER, "default", identity)
-    assert key is not None
-    return key
-
-
-def admitted(company: GeneratedCompany) -> Iterator[tuple[Touchpoint, AppliedTouchpoint]]:
-    """Touchpoints as they are sent and as they are let in, in the order of sending."""
-    append_time = milliseconds(company.truth.end) + DAY
-    for offset, touchpoint in enumerate(company.touchpoints()):
-        applied = admit(
-            touchpoint,
-            position=Position("touchpoints", 0, offset),
-            append_time=append_time,
-            schema_id=1,
-            keyring=KEYRING,
-            settings=AdmissionSettings(),
-        )
-        assert isinstance(applied, AppliedTouchpoint), applied
-        yield touchpoint, applied
-
-
-def judged(company: GeneratedCompany, *, by_identity: bool = False) -> list[Friction]:
-    """Frictions of all persons once everything has arrived, in the order of sending.
-
-    Persons are those of the truth, or else the strongest identities.
-    """
-    truth = company.truth
-    owners = TrueOwners((person.identities for person in truth.people), truth.placeholders)
-    states: dict[str, PersonState] = {}
-    newest = 0
-    for touchpoint, applied in admitted(company):
-        key = applied.identity_hash if by_identity else person_key(owners.of(touchpoint.identities))
-        step(states.setdefault(key, PersonState(touchpoint.tenant, key)), applied)
-        newest = max(newest, applied.event_time)
-    watermark = newest - ALLOWED_LATENESS
-    rules = default_rules()
-    return [
-        friction for state in states.values() for friction in judge(state, rules, watermark, CoreSettings()).frictions
-    ]
+from tests.support.judged_company import admitted, as_found, as_planted, judged, person_key
+from tests.support.touchpoints import MONDAY
 
 
 @pytest.mark.parametrize("identities", [False, True])
@@ -110,19 +26,7 @@ def test_every_planted_friction_is_found_as_it_was_planted_and_no_other_of_its_r
     company = GeneratedCompany(persons=persons, events=events, seed=seed, start=MONDAY, identities=identities)
     rules = {friction.rule_id for friction in company.truth.frictions}
     found = {as_found(friction) for friction in judged(company) if friction.rule_id in rules}
-    planted = {
-        Found(
-            friction.rule_id,
-            person_key(friction.person),
-            friction.anchor_at,
-            friction.variant,
-            friction.severity_base,
-            friction.status,
-            friction.alertable,
-            friction.silenced_by,
-        )
-        for friction in company.truth.frictions
-    }
+    planted = {as_planted(friction) for friction in company.truth.frictions}
     assert len(planted) == len(company.truth.frictions) > 0
     assert found == planted
 

@@ -143,6 +143,16 @@ def test_generate_writes_lines_and_the_truth_beside_them(tmp_path: Path) -> None
     assert (tmp_path / "again.json").read_text() == (tmp_path / "truth.json").read_text()
 
 
+def test_generate_plants_the_catalogue_when_asked_to(tmp_path: Path) -> None:
+    out = tmp_path / "events.jsonl"
+    result = journeys("generate", "--persons", "410", "--events", "2000", "--catalogue", "--out", str(out))
+    assert result.exit_code == 0
+    truth = json.loads((tmp_path / "truth.json").read_text())
+    assert {"rule_id", "says", "person"} == truth["examples"][0].keys()
+    assert len({example["rule_id"] for example in truth["examples"]}) == 33
+    assert {friction["rule_id"] for friction in truth["frictions"]} == {one["rule_id"] for one in truth["examples"]}
+
+
 def test_generate_by_default_ends_before_now() -> None:
     result = journeys("generate", "--persons", "5", "--events", "50")
     assert (result.exit_code, result.stderr) == (0, "")

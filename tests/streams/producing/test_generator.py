@@ -17,9 +17,17 @@ from tests.support.touchpoints import DAY, HOUR, MONDAY
 
 
 def company(
-    persons: int = 150, events: int = 6_000, seed: int = 1, start: int = MONDAY, *, identities: bool = False
+    persons: int = 150,
+    events: int = 6_000,
+    seed: int = 1,
+    start: int = MONDAY,
+    *,
+    identities: bool = False,
+    catalogue: bool = False,
 ) -> GeneratedCompany:
-    return GeneratedCompany(persons=persons, events=events, seed=seed, start=start, identities=identities)
+    return GeneratedCompany(
+        persons=persons, events=events, seed=seed, start=start, identities=identities, catalogue=catalogue
+    )
 
 
 def planted_persons(truth: Truth) -> set[str]:
@@ -61,7 +69,13 @@ def test_the_same_numbers_give_the_same_data_at_every_call() -> None:
 def test_other_numbers_give_data_that_share_no_key_and_no_person(touchpoints: list[Touchpoint]) -> None:
     keys = {touchpoint.key for touchpoint in touchpoints}
     persons = {touchpoint.identities for touchpoint in touchpoints}
-    others = (company(seed=2), company(start=MONDAY + DAY), company(events=6_001), company(identities=True))
+    others = (
+        company(seed=2),
+        company(start=MONDAY + DAY),
+        company(events=6_001),
+        company(identities=True),
+        company(catalogue=True),
+    )
     for other in others:
         sent = list(other.touchpoints())
         assert keys.isdisjoint(touchpoint.key for touchpoint in sent)
@@ -131,8 +145,9 @@ def test_a_small_company_gets_the_first_scenarios() -> None:
     assert planted_scenarios(truth) == {scenario.__name__ for scenario in SCENARIOS[:4]}
 
 
-def test_what_the_truth_names_is_in_the_data_under_its_person() -> None:
-    made = company(identities=True)
+@pytest.mark.parametrize("catalogue", [False, True])
+def test_what_the_truth_names_is_in_the_data_under_its_person(*, catalogue: bool) -> None:
+    made = company(persons=420, identities=True, catalogue=catalogue)
     owners = TrueOwners((person.identities for person in made.truth.people), made.truth.placeholders)
     sent = {(touchpoint.source, touchpoint.id): touchpoint for touchpoint in made.touchpoints()}
     for friction in made.truth.frictions:
@@ -140,6 +155,40 @@ def test_what_the_truth_names_is_in_the_data_under_its_person() -> None:
         assert (anchor.occurred_at, owners.of(anchor.identities)) == (friction.anchor_at, friction.person)
     for case in made.truth.silent:
         assert owners.of(sent[case.touchpoint.source, case.touchpoint.id].identities) == case.person
+
+
+def test_examples_of_the_rules_come_after_the_scenarios_and_only_when_asked_for() -> None:
+    assert company(persons=420).truth.examples == ()
+    assert company(persons=2 * len(SCENARIOS), catalogue=True).truth.examples == ()
+    truth = company(persons=420, catalogue=True).truth
+    assert len(truth.examples) == 420 // 2 - len(SCENARIOS) == 153
+    assert {scenario.__name__ for scenario in SCENARIOS} < planted_scenarios(truth)
+    assert len({example.person for example in truth.examples}) == 153
+    told = {(example.person, f"{example.rule_id}: {example.says}") for example in truth.examples}
+    of_people = {example.person for example in truth.examples}
+    fired = {(friction.person, friction.scenario) for friction in truth.frictions}
+    silent = {(case.person, case.scenario) for case in truth.silent}
+    assert {entry for entry in fired | silent if entry[0] in of_people} == told
+
+
+def test_numbers_words_and_data_hold_with_examples_too() -> None:
+    made = company(persons=1_200, catalogue=True)
+    sent = list(made.touchpoints())
+    assert sent == list(company(persons=1_200, catalogue=True).touchpoints())
+    assert made.truth == company(persons=1_200, catalogue=True).truth != company(1_200, seed=2, catalogue=True).truth
+    assert len({touchpoint.key for touchpoint in sent}) == 6_000
+    assert len({strongest_identity(touchpoint.identities) for touchpoint in sent}) == 1_200
+    assert {touchpoint.kind for touchpoint in sent} <= KINDS
+    assert {touchpoint.channel for touchpoint in sent} <= CHANNELS
+    assert min(touchpoint.occurred_at for touchpoint in sent) >= MONDAY
+    owners: dict[str, set[str]] = {}
+    for touchpoint in sent:
+        for name in (*touchpoint.objects, touchpoint.thread_id, touchpoint.promise_id):
+            if name is not None:
+                owners.setdefault(name, set()).update(touchpoint.identities)
+    assert {len(persons) for persons in owners.values()} == {1}
+    for touchpoint in sent:
+        assert touchpoint_from_json(touchpoint_to_json(touchpoint)) == touchpoint
 
 
 def test_no_story_is_longer_than_the_longest() -> None:
