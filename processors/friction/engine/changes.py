@@ -1,14 +1,16 @@
 """A state that goes forth and back."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
 from processors.durations import spell_duration
 from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.definition import Change
 from processors.friction.engine.counts import spell_number
-from processors.friction.engine.groups import grouped
-from processors.friction.engine.matching import Known, Match, Scene
+from processors.friction.engine.groups import grouped, unites
+from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.selectors import chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
 from schemas.outputs import Check
@@ -34,6 +36,20 @@ class ChangeMatcher:
         self._told = told
         self.trigger = chooser(told.of, ignored_places)
         self._unless = surroundings(told.unless)
+        #: A hop needs a touchpoint before it, but for the first one of all where that tells the state before.
+        self._least = told.at_least + (told.left is None)
+
+    @property
+    def lookouts(self) -> tuple[Lookout, ...]:
+        """What must not be there."""
+        return tuple(lookout for condition in self._unless for lookout in condition.lookouts)
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
+        """Whether there are enough in the window that ends with it, whatever their groups; or it goes on with a run."""
+        if since_ms is not None and (since_ms <= self._told.within or unites(entry, self._told.per)):
+            return True
+        among = self.trigger.newest(fold.by_kind, entry.start - self._told.within)
+        return sum(1 for _ in islice(among, self._least)) == self._least
 
     def _state(self, entry: Entry) -> Any:
         return getattr(entry.touchpoint, self._told.state)

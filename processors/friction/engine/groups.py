@@ -38,6 +38,11 @@ def grouped(entries: Iterable[Entry], per: Per) -> list[list[Entry]]:
     return list(groups.values())
 
 
+def unites(entry: Entry, per: Per) -> bool:
+    """Whether it may make one group of two."""
+    return per is not Per.PERSON and len(_KEYS[per](entry)) > 1
+
+
 def _root(parents: dict[Hashable, Hashable], key: Hashable) -> Hashable:
     while (parent := parents.setdefault(key, key)) != key:
         parents[key] = parents[parent]

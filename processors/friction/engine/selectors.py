@@ -1,6 +1,6 @@
 """Selectors compiled: which touchpoints a part of a rule looks at."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +27,10 @@ class Chooser(NamedTuple):
     #: A solution counts from its end, all else from its beginning.
     by_end: bool
 
+    def that(self, test: EntryTest) -> "Chooser":
+        """The same with another test besides."""
+        return self._replace(tests=(*self.tests, test))
+
     def takes(self, entry: Entry) -> bool:
         """Whether the selector means this entry."""
         return entry.touchpoint.kind in self.kinds and all(test(entry) for test in self.tests)
@@ -49,6 +53,16 @@ class Chooser(NamedTuple):
         if len(lists) > 1:
             chosen.sort(key=_order)
         return chosen
+
+    def newest(self, by_kind: Mapping[str, list[Entry]], since: int) -> Iterator[Entry]:
+        """Its entries that begin at a moment or later, newest first within each kind."""
+        tests = self.tests
+        for kind in self.kinds:
+            for entry in reversed(by_kind.get(kind, ())):
+                if entry.start < since:
+                    break
+                if all(test(entry) for test in tests):
+                    yield entry
 
     def time(self, entry: Entry) -> int:
         """The moment that counts of one of its entries, UTC milliseconds."""
