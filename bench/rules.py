@@ -6,7 +6,7 @@ and with rules take turns in every run, and the median of the ratios counts.
 
 benchmark mix       the generated company with its planted frictions
 everyday life       those of its customers of whom no rule finds anything, from their first touchpoint on
-then: KIND          one more touchpoint for each of these, of which no rule finds anything either
+then: KIND          more touchpoints of each of these, of which no rule finds anything either
 a page view in 2000 page views of one customer in one day, by tens
 ... on a journey    the same after an order of which they are part: the whole journey is told anew each time
 alone: RULE         one rule on the benchmark mix, dearest first (with `--each`)
@@ -18,7 +18,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from bench.steps import START_MS, admitted
@@ -33,33 +33,27 @@ from streams.deadlines import Deadlines
 from streams.producing.company import PAGES
 from streams.producing.generator import DEFAULT_SPAN_DAYS, GeneratedCompany
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
+DAY_MS: Final = 86_400_000
 #: How far the watermark stays behind, as workers have it by default.
 LATENESS_MS: Final = 600_000
 LONG_DAY: Final = 2_000
-#: One customer's touchpoints after everyday life, none of which is a friction: name, and what they are.
-AFTERWARDS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("session.started", {"channel": "web"}),
-    ("page.viewed", {"channel": "web", "touchpoint": "/tariffs"}),
-    ("page.viewed", {"channel": "web", "touchpoint": "/account"}),
-    ("ui.clicked", {"channel": "web", "touchpoint": "/account#more"}),
-    ("order.placed", {"channel": "web", "objects": ("order:{}",), "amount": 10.0, "currency": "EUR"}),
-    ("message.received", {"channel": "email", "thread_id": "{}", "topic": "praise", "objects": ("case:{}",)}),
+BY_COMPANY: Final = {"actor": "system", "direction": "outbound"}
+#: What comes for every customer after everyday life, some rounds of each: verb, and what it says in a round.
+AFTERWARDS: Final[tuple[tuple[str, Callable[[str], dict[str, Any]]], ...]] = (
+    ("session.started", lambda _: {"channel": "web"}),
+    ("outbound.delivered", lambda _: {"channel": "email", **BY_COMPANY}),
+    ("page.viewed", lambda number: {"channel": "web", "touchpoint": f"/page-{number}"}),
+    ("ui.clicked", lambda number: {"channel": "web", "touchpoint": f"/page-{number}#more"}),
+    ("order.delivered", lambda number: {"channel": "field", **BY_COMPANY, "objects": (f"order:{number}",)}),
+    ("outbound.sent", lambda _: {"channel": "email", **BY_COMPANY, "message_class": "service"}),
+    ("message.received", lambda number: {"channel": "email", "thread_id": number, "topic": f"topic-{number}"}),
     (
         "message.sent",
-        {
-            "channel": "email",
-            "thread_id": "{}",
-            "topic": "praise",
-            "objects": ("case:{}",),
-            "actor": "agent",
-            "direction": "outbound",
-            "outcome": "ok",
-        },
+        lambda number: {"channel": "email", **BY_COMPANY, "actor": "agent", "thread_id": number, "outcome": "ok"},
     ),
-    ("outbound.sent", {"channel": "email", "actor": "system", "direction": "outbound", "message_class": "promo"}),
 )
+ROUNDS: Final = 4
+ROUND_MS: Final = 300_000
 
 
 class Core:
@@ -103,59 +97,59 @@ class Part(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What one touchpoint costs, microseconds of CPU, and how many frictions there were in the end."""
+    """What one touchpoint costs, microseconds of CPU, and how many frictions there are in the end."""
 
     name: str
     touchpoints: int
+    frictions: int
     us_without: float
     us_with: float
     ratio: float
-    frictions: int
 
 
-def happened(kind: str, customer: str, number: int, at: int, **fields: Any) -> bytes:
-    """One touchpoint of a customer; `{}` in a field stands for the customer."""
-    told = {
-        name: value.format(customer)
-        if isinstance(value, str)
-        else tuple(text.format(customer) for text in value)
-        if isinstance(value, tuple)
-        else value
-        for name, value in fields.items()
-    }
-    own: dict[str, Any] = {"actor": "customer", "direction": "inbound", "source": "bench"} | told
-    touchpoint_id = f"{customer}-{number}"
-    return encode(Touchpoint(id=touchpoint_id, kind=kind, occurred_at=at, identities=(customer,), **own))
+def happened(kind: str, customer: str, at: int, fields: dict[str, Any]) -> bytes:
+    own = {"actor": "customer", "direction": "inbound", "source": "bench"} | fields
+    return encode(Touchpoint(id=f"{customer}-{at}", kind=kind, occurred_at=at, identities=(customer,), **own))
 
 
 def long_day(*, on_a_journey: bool) -> list[bytes]:
     customer = "customer_no:long-day"
-    day = [
-        happened("page.viewed", customer, n, START_MS + n * (DAY_MS // LONG_DAY), channel="web", touchpoint=page)
-        for n, page in enumerate((PAGES * LONG_DAY)[:LONG_DAY])
+    step_ms = DAY_MS // LONG_DAY
+    order = happened("order.placed", customer, START_MS - 1, {"channel": "web", "objects": ("order:1",)})
+    views = [
+        happened(
+            "page.viewed", customer, START_MS + n * step_ms, {"channel": "web", "touchpoint": PAGES[n % len(PAGES)]}
+        )
+        for n in range(LONG_DAY)
     ]
-    order = happened("order.placed", customer, LONG_DAY, START_MS - 1, channel="web", objects=("order:1",))
-    return [order, *day] if on_a_journey else day
+    return [order, *views] if on_a_journey else views
 
 
 def everyday_and_then(company: GeneratedCompany) -> list[Part]:
-    """Customers who go without friction, before and after."""
-    troubled = {friction.person for friction in company.truth.frictions}
-    life = [one for one in company.touchpoints() if one.identities[0] not in troubled]
-    customers = sorted({one.identities[0] for one in life})
-    ends_at = START_MS + DEFAULT_SPAN_DAYS * DAY_MS
-    parts = [Part("everyday life", [encode(one) for one in life])]
-    for number, (kind, fields) in enumerate(AFTERWARDS):
-        start = ends_at + number * HOUR_MS // len(AFTERWARDS)
-        values = [
-            happened(kind, customer, number, start + place * 10, **fields) for place, customer in enumerate(customers)
-        ]
+    """Customers of whom no rule finds anything, before and after."""
+    everything = [(one.identities[0], encode(one)) for one in company.touchpoints()]
+    core = Core(default_rules())
+    core.take([value for _, value in everything])
+    content = {key for key, frictions in core.frictions.items() if not frictions}
+    customers = {name: admitted([value])[0].identity_hash for name, value in everything}
+    customers = {name: key for name, key in customers.items() if key in content}
+    life = [value for name, value in everything if name in customers]
+    parts = [Part("everyday life", life)]
+    at = START_MS + DEFAULT_SPAN_DAYS * DAY_MS
+    for kind, fields in AFTERWARDS:
+        values = []
+        for number in range(ROUNDS):
+            at += ROUND_MS
+            values += [
+                happened(kind, customer, at + place, fields(f"{customer}-{number}"))
+                for place, customer in enumerate(customers)
+            ]
         parts.append(Part(f"then: {kind}", values))
     return parts
 
 
-def cpu_seconds(parts: list[Part], rules: tuple[FrictionRule, ...], batch: int) -> tuple[list[float], int]:
-    """CPU seconds that each part takes one core after those before it, and the frictions that it ends with."""
+def taken(parts: list[Part], rules: tuple[FrictionRule, ...], batch: int) -> list[tuple[float, int]]:
+    """CPU seconds that each part takes one core after those before it, and the frictions that there are then."""
     core = Core(rules)
     found = []
     for part in parts:
@@ -164,27 +158,24 @@ def cpu_seconds(parts: list[Part], rules: tuple[FrictionRule, ...], batch: int) 
         size = part.batch or batch
         for start in range(0, len(part.values), size):
             core.take(part.values[start : start + size])
-        found.append(time.process_time() - began)
-    return found, sum(core.frictions.values())
+        found.append((time.process_time() - began, sum(core.frictions.values())))
+    return found
 
 
 def measured(
     parts: list[Part], rules: tuple[FrictionRule, ...], batch: int, runs: int, name: str | None = None
 ) -> Iterator[Row]:
     """A row for each part."""
-    times: list[tuple[list[float], list[float]]] = []
-    frictions = 0
-    for _ in range(runs):
-        without, _none = cpu_seconds(parts, (), batch)
-        with_rules, frictions = cpu_seconds(parts, rules, batch)
-        times.append((without, with_rules))
+    times = [(taken(parts, (), batch), taken(parts, rules, batch)) for _ in range(runs)]
     for place, part in enumerate(parts):
+        pairs = [(without[place][0], with_rules[place][0]) for without, with_rules in times]
         without_us, with_us = (
-            statistics.median(run[which][place] for run in times) / len(part.values) * 1e6 for which in (0, 1)
+            statistics.median(column) / len(part.values) * 1e6 for column in zip(*pairs, strict=True)
         )
-        ratio = statistics.median(run[1][place] / run[0][place] for run in times)
+        ratio = statistics.median(after / before for before, after in pairs)
+        frictions = times[-1][1][place][1]
         yield Row(
-            name or part.name, len(part.values), round(without_us, 1), round(with_us, 1), round(ratio, 2), frictions
+            name or part.name, len(part.values), frictions, round(without_us, 1), round(with_us, 1), round(ratio, 3)
         )
 
 
@@ -213,9 +204,12 @@ def main() -> None:
     if options.json:
         print(json.dumps([row._asdict() for row in rows]))
         return
-    print(f"{'':<34}{'touchpoints':>12}{'us without':>12}{'us with':>10}{'ratio':>8}")
+    print(f"{'':<34}{'touchpoints':>12}{'frictions':>11}{'us without':>12}{'us with':>9}{'ratio':>7}")
     for row in rows:
-        print(f"{row.name:<34}{row.touchpoints:>12,}{row.us_without:>12,}{row.us_with:>10,}{row.ratio:>8}")
+        print(
+            f"{row.name:<34}{row.touchpoints:>12,}{row.frictions:>11,}"
+            f"{row.us_without:>12.1f}{row.us_with:>9.1f}{row.ratio:>7.2f}"
+        )
 
 
 if __name__ == "__main__":

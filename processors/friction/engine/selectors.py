@@ -26,6 +26,8 @@ class Chooser(NamedTuple):
     tests: tuple[EntryTest, ...]
     #: A solution counts from its end, all else from its beginning.
     by_end: bool
+    #: The kinds once more.
+    known: frozenset[str]
 
     def that(self, test: EntryTest) -> "Chooser":
         """The same with another test besides."""
@@ -33,7 +35,7 @@ class Chooser(NamedTuple):
 
     def takes(self, entry: Entry) -> bool:
         """Whether the selector means this entry."""
-        return entry.touchpoint.kind in self.kinds and all(test(entry) for test in self.tests)
+        return entry.touchpoint.kind in self.known and all(test(entry) for test in self.tests)
 
     def choose(self, by_kind: Mapping[str, list[Entry]]) -> list[Entry]:
         """Its entries in story order."""
@@ -54,8 +56,11 @@ class Chooser(NamedTuple):
             chosen.sort(key=_order)
         return chosen
 
-    def newest(self, by_kind: Mapping[str, list[Entry]], since: int) -> Iterator[Entry]:
+    def newest(self, by_kind: Mapping[str, list[Entry]], since: int) -> Iterable[Entry]:
         """Its entries that begin at a moment or later, newest first within each kind."""
+        return () if self.known.isdisjoint(by_kind) else self._newest(by_kind, since)
+
+    def _newest(self, by_kind: Mapping[str, list[Entry]], since: int) -> Iterator[Entry]:
         tests = self.tests
         for kind in self.kinds:
             for entry in reversed(by_kind.get(kind, ())):
@@ -81,7 +86,8 @@ def chooser(selector: Selector, ignored_places: Iterable[str] = ()) -> Chooser:
     places = frozenset(ignored_places)
     if places:
         tests.append(lambda entry: entry.touchpoint.touchpoint not in places)
-    return Chooser(tuple(dict.fromkeys(selector.kind)), tuple(tests), selector.solves)
+    kinds = tuple(dict.fromkeys(selector.kind))
+    return Chooser(kinds, tuple(tests), selector.solves, frozenset(kinds))
 
 
 def opens_contact(entry: Entry) -> bool:

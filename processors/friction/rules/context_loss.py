@@ -49,8 +49,8 @@ class ContextLossRule:
         return fold.acts > 1
 
     def may_change(self, entry: Entry, since_ms: int, *, is_found: bool) -> bool:  # noqa: ARG002 - acts decide
-        """What becomes of a switch shows in whatever follows."""
-        return True
+        """What becomes of a switch shows in what follows on its journey."""
+        return entry.strand is not None and entry.strand.root().is_moved
 
     def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - what was lost is lost at once
         """Every such switch in story order; time alone changes nothing."""
