@@ -1,7 +1,6 @@
 """A state that goes forth and back."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
 from processors.durations import spell_duration
@@ -48,8 +47,8 @@ class ChangeMatcher:
         """Whether there are enough in the window that ends with it, whatever their groups; or it goes on with a run."""
         if since_ms is not None and (since_ms <= self._told.within or unites(entry, self._told.per)):
             return True
-        among = self.trigger.newest(fold.by_kind, entry.start - self._told.within)
-        return sum(1 for _ in islice(among, self._least)) == self._least
+        among = self.trigger.newest(fold.by_kind, entry.start - self._told.within, self._least)
+        return len(among) == self._least
 
     def _state(self, entry: Entry) -> Any:
         return getattr(entry.touchpoint, self._told.state)

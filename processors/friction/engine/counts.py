@@ -48,7 +48,7 @@ class CountMatcher:
         if self._told.within is None:
             return True
         among = self.trigger.newest(fold.by_kind, entry.start - self._told.within)
-        return self._measure(list(self._with_value(among))) >= self._at_least
+        return self._measure(self._with_value(among)) >= self._at_least
 
     def find(self, scene: Scene) -> Iterator[Match]:
         """One match for every run of touchpoints that reaches the least number or sum."""
@@ -63,7 +63,7 @@ class CountMatcher:
         everything = {entry.order: entry for entry in (*counted, *marks)}
         for group in grouped((everything[order] for order in sorted(everything)), self._told.per):
             for start, stretch in self._stretches(group):
-                yield from self._runs(scene, list(self._with_value(stretch)), start)
+                yield from self._runs(scene, self._with_value(stretch), start)
 
     def _stretches(self, group: list[Entry]) -> Iterator[tuple[Entry | None, list[Entry]]]:
         """What is counted together, with the touchpoint with which counting began where one has to."""
@@ -80,7 +80,7 @@ class CountMatcher:
                 stretch.append(entry)
         yield start, stretch
 
-    def _with_value(self, entries: Iterable[Entry]) -> Iterable[Entry]:
+    def _with_value(self, entries: list[Entry]) -> list[Entry]:
         told = self._told
         if told.sum is not None:
             return [entry for entry in entries if getattr(entry.touchpoint, told.sum)]

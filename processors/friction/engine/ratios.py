@@ -1,7 +1,6 @@
 """How many of some touchpoints are of a kind."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import ClassVar
 
 from processors.durations import spell_duration
@@ -34,8 +33,8 @@ class RatioMatcher:
         """Whether there are enough in the window that ends with it, whatever their groups."""
         if since_ms is not None and unites(entry, self._told.per):
             return True
-        among = self.trigger.newest(fold.by_kind, entry.start - self._told.within)
-        return sum(1 for _ in islice(among, self._told.minimum)) == self._told.minimum
+        among = self.trigger.newest(fold.by_kind, entry.start - self._told.within, self._told.minimum)
+        return len(among) == self._told.minimum
 
     def find(self, scene: Scene) -> Iterator[Match]:
         """One match for every run of touchpoints with each of which it holds."""

@@ -15,6 +15,7 @@ from processors.friction.engine.describing import (
     channels_of,
     costs_of,
     general_words,
+    postings_of,
     refuse_unknown_words,
     team_in,
     topic_in,
@@ -102,13 +103,13 @@ class CompiledRule:
                 for kind in lookout.chooser.kinds:
                     self._lookouts.setdefault(kind, []).append(lookout)
         self.triggers = frozenset(self._begins)
-        self._minutes = definition.minutes
+        self._postings = postings_of(definition.minutes)
         self._team = definition.team
 
     def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
         """Whether a touchpoint, the newest, may be an anchor of one of its patterns, or go on with a match."""
         for matcher in self._begins[entry.touchpoint.kind]:
-            if matcher.trigger.takes(entry) and matcher.may_begin(entry, fold, since_ms):
+            if matcher.trigger.passes(entry) and matcher.may_begin(entry, fold, since_ms):
                 return True
         return False
 
@@ -118,7 +119,7 @@ class CompiledRule:
             if (
                 (is_found or not lookout.for_found)
                 and (lookout.within_ms is None or since_ms <= lookout.within_ms)
-                and lookout.chooser.takes(entry)
+                and lookout.chooser.passes(entry)
             ):
                 return True
         if self._guards_contacts or (self._measures_contacts and is_found):
@@ -171,7 +172,7 @@ class CompiledRule:
             pattern=place,
             match=match,
             base=chosen.form.base if base is None else base,
-            costs=costs_of(self._minutes, match, known, chosen.form.name),
+            costs=costs_of(self._postings, match, known, chosen.form.name),
             witnesses=chosen.witnesses,
             checks=tuple(_variant_checks(shown, now)),
             guards=tuple(checks),
