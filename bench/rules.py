@@ -9,6 +9,7 @@ everyday life       those of its customers of whom no rule finds anything, from 
 then: KIND          more touchpoints of each of these, of which no rule finds anything either
 a page view in 2000 page views of one customer in one day, by tens
 ... on a journey    the same after an order of which they are part: the whole journey is told anew each time
+... in circles      the same two pages every five seconds, so that `loop` finds one friction that never ends
 alone: RULE         one rule on the benchmark mix, dearest first (with `--each`)
 """
 
@@ -120,13 +121,14 @@ def happened(kind: str, customer: str, at: int, fields: dict[str, Any]) -> bytes
     return encode(Touchpoint(id=f"{customer}-{at}", kind=kind, occurred_at=at, identities=(customer,), **own))
 
 
-def long_day(*, on_a_journey: bool) -> list[bytes]:
+def long_day(
+    *, on_a_journey: bool = False, pages: tuple[str, ...] = PAGES, step_ms: int = DAY_MS // LONG_DAY
+) -> list[bytes]:
     customer = "customer_no:long-day"
-    step_ms = DAY_MS // LONG_DAY
     order = happened("order.placed", customer, START_MS - 1, {"channel": "web", "objects": ("order:1",)})
     views = [
         happened(
-            "page.viewed", customer, START_MS + n * step_ms, {"channel": "web", "touchpoint": PAGES[n % len(PAGES)]}
+            "page.viewed", customer, START_MS + n * step_ms, {"channel": "web", "touchpoint": pages[n % len(pages)]}
         )
         for n in range(LONG_DAY)
     ]
@@ -218,8 +220,9 @@ def main() -> None:
     rows = [
         *measured([mix], rules, *how),
         *measured(everyday_and_then(company), rules, *how),
-        *measured([Part(f"a page view in {LONG_DAY}", long_day(on_a_journey=False), 10)], rules, *how),
+        *measured([Part(f"a page view in {LONG_DAY}", long_day(), 10)], rules, *how),
         *measured([Part("... on a journey", long_day(on_a_journey=True), 10)], rules, *how),
+        *measured([Part("... in circles", long_day(pages=PAGES[:2], step_ms=5_000), 10)], rules, *how),
     ]
     if options.each:
         alone = [row for rule in rules for row in measured([mix], (rule,), *how, f"alone: {rule.parameters.rule_id}")]

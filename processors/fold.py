@@ -37,6 +37,8 @@ class Fold:
         self._continued = 0
         #: Longest time from a touchpoint's beginning to its end, milliseconds.
         self.longest_ms = 0
+        #: When the newest touchpoint began, and the one before it.
+        self.newest_at = self.before_at = -(2**62)
         #: All entries by kind, in story order.
         self.by_kind: dict[str, list[Entry]] = {}
         self.visits: list[Visit] = []
@@ -67,6 +69,7 @@ class Fold:
             self.by_kind[kind] = [entry]
         else:
             same_kind.append(entry)
+        self.before_at, self.newest_at = self.newest_at, entry.start
         self.longest_ms = max(self.longest_ms, entry.end - entry.start)
         roles = entry.roles
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:

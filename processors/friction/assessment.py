@@ -79,13 +79,14 @@ class Assessment:
         if found is None or not found.holds(watermark):
             findings = rule.find(story, watermark)
             deadlines = findings.deadlines
+            if not findings.found and not deadlines:
+                return findings
             found = _Found(
                 findings,
                 max((deadline for deadline in deadlines if deadline <= watermark), default=None),
                 min((deadline for deadline in deadlines if deadline > watermark), default=None),
             )
-        if found.findings.found or found.findings.deadlines:
-            self._found[place] = found
+        self._found[place] = found
         return found.findings
 
     def keep(self, rule_id: str, standing: _Standing, assessed: Assessed) -> None:

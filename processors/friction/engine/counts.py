@@ -7,7 +7,7 @@ from processors.durations import spell_duration
 from processors.entries import Entry
 from processors.fold import Fold
 from processors.friction.definition import Count, Span
-from processors.friction.engine.groups import grouped, unites
+from processors.friction.engine.groups import fellows, grouped, unites
 from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.selectors import Chooser, chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
@@ -28,6 +28,8 @@ class CountMatcher:
         self._half = None if told.half is None else chooser(told.half)
         self._at_least = level_of(told.at_least)
         self._unless = surroundings(told.unless)
+        #: One touchpoint counts one at most.
+        self._is_plain = told.sum is None and not told.distinct
         self._pause = told.within if told.gap is None else told.gap
 
     @property
@@ -42,12 +44,15 @@ class CountMatcher:
         return (*uniting, *(lookout for condition in self._unless for lookout in condition.lookouts))
 
     def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
-        """Whether there are enough in the window that ends with it, whatever their groups; or it goes on with a run."""
+        """Whether there may be enough in the window that ends with it, or it goes on with a run."""
         if since_ms is not None and (self._pause is None or since_ms <= self._pause or unites(entry, self._told.per)):
             return True
         if self._told.within is None:
             return True
-        among = self.trigger.newest(fold.by_kind, entry.start - self._told.within)
+        since = entry.start - self._told.within
+        if self._is_plain and fold.before_at < since:
+            return self._at_least <= 1
+        among = fellows(entry, self._told.per, self.trigger.newest(fold.by_kind, since))
         return self._measure(self._with_value(among)) >= self._at_least
 
     def find(self, scene: Scene) -> Iterator[Match]:
