@@ -1,5 +1,7 @@
 """Step by step, rules look again when something came that they read, or that relates what was there otherwise."""
 
+import pytest
+
 from processors.friction.finding import FrictionRule
 from processors.person import PersonState, judge, step
 from processors.settings import CoreSettings
@@ -99,5 +101,52 @@ def test_what_began_long_before_may_have_ended_just_before() -> None:
         happened("call.answered", MONDAY, ended_at=MONDAY + 3 * HOUR),
         happened("page.viewed", MONDAY + 2 * HOUR),
         happened("call.offered", MONDAY + 3 * HOUR + 10 * MINUTE),
+    ]
+    assert frictions_step_by_step(rule, *story) == [0, 0, 1]
+
+
+def test_a_conversation_may_say_later_who_answers_for_it() -> None:
+    rule = made({"count": {"of": {"kind": "contact.started"}, "at_least": 1, "within": "1h"}})
+    answer = {"actor": "agent", "direction": "outbound", "team": "billing"}
+    story = [
+        happened("contact.started", MONDAY, channel="chat", thread_id="t"),
+        happened("message.sent", MONDAY + MINUTE, channel="chat", thread_id="t", **answer),
+    ]
+    assert frictions_step_by_step(rule, *story) == [1, 1]
+
+
+def test_an_answer_that_ends_sooner_may_not_have_come_in_time() -> None:
+    expected = {"kind": "call.ended", "solves": True}
+    rule = made({"absence": {"after": {"kind": "form.submitted"}, "expected": expected, "within": "1h"}})
+    begun = MONDAY - 24 * HOUR
+    story = [
+        happened("form.submitted", begun),
+        happened("call.ended", begun + MINUTE, ended_at=begun + 5 * HOUR, outcome="ok"),
+        happened("call.ended", begun + 2 * HOUR, outcome="ok"),
+    ]
+    assert frictions_step_by_step(rule, *story) == [1, 0, 1]
+
+
+@pytest.mark.parametrize("is_guard", [False, True])
+def test_what_was_excused_may_not_be_when_the_deadline_moves(is_guard: bool) -> None:
+    unseen = {"select": {"kind": "page.viewed"}, "none": True}
+    rule = made(
+        {
+            "absence": {
+                "after": {"kind": "form.submitted"},
+                "expected": {"kind": "call.ended"},
+                "renewed_by": {"kind": "contact.waiting"},
+                "within": "1h",
+                "excused_by": [] if is_guard else [unseen],
+            }
+        },
+        guards=[{"name": "unseen", "near": [unseen], "says": "it was looked for"}] if is_guard else [],
+        own_kinds=["contact.waiting"],
+    )
+    begun = MONDAY - 24 * HOUR
+    story = [
+        happened("form.submitted", begun),
+        happened("page.viewed", begun + 90 * MINUTE),
+        happened("contact.waiting", begun + 100 * MINUTE),
     ]
     assert frictions_step_by_step(rule, *story) == [0, 0, 1]
