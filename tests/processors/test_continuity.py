@@ -30,7 +30,7 @@ def switches(*touchpoints: AppliedTouchpoint) -> list[Switch]:
         switch
         for strand in fold.stitching.strands
         if strand.is_root
-        for switch in switches_of(strand.entries, settings.continuity)
+        for switch in switches_of(sorted(strand.entries, key=lambda entry: entry.order), settings.continuity)
     ]
 
 
