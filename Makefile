@@ -45,6 +45,10 @@ check: $(DEV) ## Run all gates, as CI does
 bench: $(DEV) ## Measure what each step of the pipeline costs (ARGS="--events 100000")
 	@$(BIN)/python -m bench.steps $(ARGS)
 
+.PHONY: bench-rules
+bench-rules: $(DEV) ## Measure what the friction rules cost (ARGS="--each" for each of them)
+	@$(BIN)/python -m bench.rules $(ARGS)
+
 # A run of each experiment; SEED, SECONDS (of faults, each), BROKER=kafka, and ARGS="--only NAME --json".
 .PHONY: faults
 faults: $(DEV) ## Kill and pause everything, and check that nothing shows it (ARGS=--help)

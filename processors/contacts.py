@@ -24,10 +24,12 @@ class Contact:
     """A conversation on one channel, complete once its `opening`, the customer's first touchpoint, is known.
 
     `entries` are all touchpoints of the thread in order, the company's too. `end` is the latest end of what the
-    customer sent and of what ended the conversation, UTC milliseconds.
+    customer sent and of what ended the conversation, UTC milliseconds. `keys` are the matter keys of all of it,
+    strongest first, `topic` is the first one named, `team` the first one named from the customer's first touchpoint on.
+    `revision` changes with any of these.
     """
 
-    __slots__ = ("_keys", "channel", "closing", "end", "entries", "opening")
+    __slots__ = ("channel", "closing", "end", "entries", "keys", "opening", "revision", "team", "topic")
 
     def __init__(self, channel: str) -> None:
         self.channel = channel
@@ -35,13 +37,16 @@ class Contact:
         self.opening: Entry | None = None
         self.closing: Entry | None = None
         self.end = 0
-        self._keys: tuple[str, ...] | None = None
+        self.keys: tuple[str, ...] = ()
+        self.topic: str | None = None
+        self.team: str | None = None
+        self.revision = 0
 
     def add(self, entry: Entry) -> bool:
         """Take the next touchpoint of the conversation; whether it is the one that makes this a contact."""
         self.entries.append(entry)
-        self._keys = None
         entry.contact = self
+        is_opening = False
         is_from_customer = is_contact(entry)
         if is_from_customer or entry.roles & ENDING:
             if self.closing is None or entry.end >= self.end:
@@ -49,8 +54,25 @@ class Contact:
                 self.closing = entry
             if is_from_customer and self.opening is None:
                 self.opening = entry
-                return True
-        return False
+                self.revision += 1
+                is_opening = True
+        self._name(entry)
+        return is_opening
+
+    def _name(self, entry: Entry) -> None:
+        touchpoint = entry.touchpoint
+        if not self.keys:
+            self.keys = entry.keys
+            self.revision += bool(entry.keys)
+        elif not set(self.keys).issuperset(entry.keys):
+            self.keys = tuple(sorted({*self.keys, *entry.keys}))
+            self.revision += 1
+        if self.topic is None and touchpoint.topic is not None:
+            self.topic = touchpoint.topic
+            self.revision += 1
+        if self.team is None and touchpoint.team is not None and self.opening is not None:
+            self.team = touchpoint.team
+            self.revision += 1
 
     @property
     def first(self) -> Entry:
@@ -76,16 +98,6 @@ class Contact:
         return family(self.channel)
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """Matter keys of the whole conversation, strongest first."""
-        if self._keys is None:
-            if len(self.entries) == 1:
-                self._keys = self.entries[0].keys
-            else:
-                self._keys = tuple(sorted({key for entry in self.entries for key in entry.keys}))
-        return self._keys
-
-    @property
     def outcome(self) -> str | None:
         """Last known outcome in the conversation."""
         for entry in reversed(self.entries):
@@ -93,18 +105,6 @@ class Contact:
             if outcome is not None and outcome != "unknown":
                 return outcome
         return None
-
-    @property
-    def team(self) -> str | None:
-        """First team named in the conversation, from the customer's first touchpoint on."""
-        teams = (entry.touchpoint.team for entry in self.entries if entry.order >= self.first.order)
-        return next((team for team in teams if team is not None), None)
-
-    @property
-    def topic(self) -> str | None:
-        """First topic named in the conversation."""
-        topics = (entry.touchpoint.topic for entry in self.entries)
-        return next((topic for topic in topics if topic is not None), None)
 
     @property
     def identities(self) -> frozenset[str]:
@@ -127,6 +127,11 @@ class Contact:
         """Touchpoints that tell when it began and when it ended."""
         closing = self.closing
         return (self.first,) if closing is None or closing is self.first else (self.first, closing)
+
+
+def goes_on(entry: Entry) -> bool:
+    """Whether it goes on with a conversation that others have begun."""
+    return entry.contact is not None and entry.contact.entries[0] is not entry
 
 
 def is_contact(entry: Entry) -> bool:

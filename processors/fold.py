@@ -31,9 +31,14 @@ class Fold:
 
     def __init__(self, settings: CoreSettings) -> None:
         self.settings = settings
-        self._acts = 0
-        #: Touchpoints that went on with a conversation, and so may have said more of what it is about.
+        #: Touchpoints that may have changed a friction or the journey it belongs to.
+        self.acts = 0
+        #: How often a touchpoint said more of what the conversation that it went on with is about.
         self._continued = 0
+        #: Longest time from a touchpoint's beginning to its end, milliseconds.
+        self.longest_ms = 0
+        #: When the newest touchpoint began, and the one before it.
+        self.newest_at = self.before_at = -(2**62)
         #: All entries by kind, in story order.
         self.by_kind: dict[str, list[Entry]] = {}
         self.visits: list[Visit] = []
@@ -52,10 +57,10 @@ class Fold:
         #: Channel families where an arrival is still awaited, with the time of the latest redirect there.
         self._awaited: dict[str, int] = {}
 
-    def add(self, entry: Entry) -> None:
-        """Take the next entry; entries must come in story order."""
+    def add(self, entry: Entry) -> bool:
+        """Take the next entry, if it counts at all; entries must come in story order."""
         if not entry.is_judged:
-            return
+            return False
         visit = join_session(self.visits, entry, self.settings)
         strand = self.stitching.join(entry, visit)
         kind = entry.touchpoint.kind
@@ -64,16 +69,19 @@ class Fold:
             self.by_kind[kind] = [entry]
         else:
             same_kind.append(entry)
+        self.before_at, self.newest_at = self.newest_at, entry.start
+        self.longest_ms = max(self.longest_ms, entry.end - entry.start)
         roles = entry.roles
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
             self._trace(entry)
         if roles & QUIET and not roles & (CONSENT | ENDING) and entry.touchpoint.thread_id is None:
             # A wait is posted to the ledger wherever it was measured, and a topic has a budget.
-            self._acts += entry.touchpoint.wait_ms is not None or strand.named_by is entry
-            return
-        self._acts += 1
+            self.acts += entry.touchpoint.wait_ms is not None or strand.named_by is entry
+            return True
+        self.acts += 1
         self._converse(entry)
         self._note(entry)
+        return True
 
     @property
     def revision(self) -> "Revision":
@@ -81,7 +89,7 @@ class Fold:
 
         Looking around cannot, unless it is the arrival where the customer was sent, or a rule reads it.
         """
-        return Revision(self._acts, (self.stitching.unions, self._continued))
+        return Revision(self.acts, (self.stitching.unions, self._continued))
 
     def _trace(self, entry: Entry) -> None:
         channel = entry.touchpoint.channel
@@ -91,7 +99,7 @@ class Fold:
                 self.arrivals.add((place, key), entry.start, entry)
             sent_at = self._awaited.get(place)
             if sent_at is not None:
-                self._acts += 1
+                self.acts += 1
                 # Only the first arrival counts, and one that names no matter is the first for every redirect.
                 if not entry.keys and entry.start > sent_at:
                     del self._awaited[place]
@@ -108,12 +116,13 @@ class Fold:
                 self.contacts.append(contact)
             return
         thread = self._threads.get((channel, thread_id))
+        is_new = thread is None
         if thread is None:
             thread = self._threads[channel, thread_id] = Contact(channel)
-        else:
-            self._continued += 1
+        revision = thread.revision
         if thread.add(entry):
             self.contacts.append(thread)
+        self._continued += not is_new and thread.revision != revision
 
     def _note(self, entry: Entry) -> None:
         roles = entry.roles

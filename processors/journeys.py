@@ -98,6 +98,7 @@ class Strand:
     """
 
     __slots__ = (
+        "_family",
         "_outline",
         "_parent",
         "_stamp",
@@ -106,6 +107,7 @@ class Strand:
         "_waits",
         "entries",
         "is_begun",
+        "is_moved",
         "is_sorted",
         "named_by",
     )
@@ -113,9 +115,12 @@ class Strand:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.is_begun = False
+        #: More than one place or team had to do with it.
+        self.is_moved = False
         self.is_sorted = True
         #: The entry that first named a topic, while the strand stands for itself.
         self.named_by: Entry | None = None
+        self._family: str | None = None
         self._parent: Strand | None = None
         self._outline: Outline | None = None
         self._stamp: tuple[bool, float] | None = None
@@ -142,6 +147,8 @@ class Strand:
         self.entries.append(entry)
         entry.strand = self
         self._outline = None
+        self._move(family(entry.touchpoint.channel))
+        self.is_moved |= is_handoff(entry)
         if self.named_by is None and entry.touchpoint.topic is not None:
             self.named_by = entry
         if not entry.roles & QUIET:
@@ -158,6 +165,8 @@ class Strand:
         one.entries.extend(other.entries)
         one.is_sorted = False
         one.is_begun |= other.is_begun
+        one._move(other._family)
+        one.is_moved |= other.is_moved
         one.named_by = one.named_by or other.named_by
         one._outline = None
         one._switches = None
@@ -166,12 +175,22 @@ class Strand:
         other._outline = None
         return one
 
+    def sort(self) -> None:
+        """Put the entries in story order."""
+        if not self.is_sorted:
+            self.entries.sort(key=lambda entry: entry.order)
+            self.is_sorted = True
+
+    def _move(self, place: str | None) -> None:
+        if self._family is None:
+            self._family = place
+        elif place is not None and place != self._family:
+            self.is_moved = True
+
     def outline(self, settings: CoreSettings) -> Outline:
         """What the journey amounts to; drawn again only after something joined."""
         if self._outline is None:
-            if not self.is_sorted:
-                self.entries.sort(key=lambda entry: entry.order)
-                self.is_sorted = True
+            self.sort()
             self._outline = Outline(self.entries, settings)
             self._stamp = None
             self._waits = ()
@@ -200,10 +219,9 @@ class Strand:
 
     def switches(self, settings: CoreSettings) -> tuple[Switch, ...]:
         """Every time the customer or the matter had to go elsewhere, in story order."""
-        outline = self.outline(settings)
         if self._switches is None:
-            is_moved = outline.handoffs or len({family(channel) for channel in outline.channels}) > 1
-            self._switches = switches_of(self.entries, settings.continuity) if is_moved else ()
+            self.sort()
+            self._switches = switches_of(self.entries, settings.continuity) if self.is_moved else ()
         return self._switches
 
     def _journey(

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from processors.diff import FactKind, Judgement
 from processors.entries import Entry, Order
 from processors.fold import Fold, Revision
-from processors.friction.assessment import Assessment, assess, stale_after
+from processors.friction.assessment import Assessment, assess
+from processors.friction.attention import Attention
 from processors.friction.finding import FrictionRule
 from processors.friction.story import Story
 from processors.identifiers import content_hash, pack_version, unpack_version
@@ -33,28 +34,16 @@ class StepResult(Enum):
 
 
 class _Assessed(NamedTuple):
-    """An assessment and how long it holds: for this revision of the story, from one deadline to the next.
-
-    `entries` is how many of the person's there were.
-    """
+    """An assessment and how long it holds: for this revision of the story, from one deadline to the next."""
 
     assessment: Assessment
-    rules: tuple[FrictionRule, ...]
     revision: Revision
-    entries: int
     since: int | None
     until: int | None
 
     def holds(self, watermark: int) -> bool:
         """Whether no deadline lies between."""
         return (self.since is None or self.since <= watermark) and (self.until is None or watermark < self.until)
-
-    def stale(self, fold: Fold, entries: list[Entry]) -> frozenset[int]:
-        """Places of the rules that may find something else by now."""
-        if fold.revision.relations != self.revision.relations:
-            return frozenset(range(len(self.rules)))
-        kinds = {entry.touchpoint.kind for entry in entries[self.entries :]} if len(entries) > self.entries else ()
-        return stale_after(self.rules, kinds, has_acts=fold.revision.acts != self.revision.acts)
 
 
 class PersonState:
@@ -67,6 +56,7 @@ class PersonState:
 
     __slots__ = (
         "_assessed",
+        "_attention",
         "_entries",
         "_fold",
         "_folded",
@@ -89,6 +79,7 @@ class PersonState:
         self._entries: list[Entry] = []
         self._fold: Fold | None = None
         self._folded = 0
+        self._attention = Attention(())
         self._assessed: _Assessed | None = None
         self._over_until: int | None = None
 
@@ -194,8 +185,8 @@ def judge(
     if not state._entries:
         msg = "a person without touchpoints cannot be judged"
         raise ValueError(msg)
-    fold = _fold(state, settings)
-    assessment = _assess(state, fold, rules, watermark)
+    fold = _fold(state, rules, settings)
+    assessment = _assess(state, fold, watermark)
     judgement = _judgement(state, fold, assessment, watermark, bisect_right(moments, state._entries[-1].start))
     for visit in reversed(fold.visits):
         if visit.ended_at + settings.session_gap_ms < watermark:
@@ -229,25 +220,27 @@ def _order(entry: Entry) -> Order:
     return entry.order
 
 
-def _fold(state: PersonState, settings: CoreSettings) -> Fold:
-    """The fold over all entries; goes on from where it stands unless something came in between."""
-    fold = state._fold
-    if fold is None or fold.settings != settings:
+def _fold(state: PersonState, rules: tuple[FrictionRule, ...], settings: CoreSettings) -> Fold:
+    """The fold over all entries, shown to the rules; goes on from where it stands unless something came in between."""
+    fold, attention = state._fold, state._attention
+    if fold is None or fold.settings != settings or attention.rules != rules:
         fold = state._fold = Fold(settings)
+        attention = state._attention = Attention(rules)
         state._folded = 0
         state._assessed = None
+    found = () if state._assessed is None else state._assessed.assessment.found
     for entry in state._entries[state._folded :] if state._folded else state._entries:
-        fold.add(entry)
+        acts = fold.acts
+        if fold.add(entry):
+            attention.show(entry, fold, is_act=fold.acts != acts, found=found)
     state._folded = len(state._entries)
     return fold
 
 
-def _assess(state: PersonState, fold: Fold, rules: tuple[FrictionRule, ...], watermark: int) -> Assessment:
+def _assess(state: PersonState, fold: Fold, watermark: int) -> Assessment:
     """The assessment of the fold; the last one while it holds, else a new one that takes over what stayed."""
-    kept = state._assessed
-    if kept is not None and kept.rules != rules:
-        kept = None
-    stale: frozenset[int] = frozenset() if kept is None else kept.stale(fold, state._entries)
+    kept, rules = state._assessed, state._attention.rules
+    stale = state._attention.take_stale(all_begun=kept is None or kept.revision.relations != fold.revision.relations)
     if kept is None or stale or kept.revision != fold.revision or not kept.holds(watermark):
         assessment = assess(
             Story(fold),
@@ -255,14 +248,12 @@ def _assess(state: PersonState, fold: Fold, rules: tuple[FrictionRule, ...], wat
             watermark,
             person_key=state.person_key,
             settings=fold.settings,
-            previous=None if kept is None else kept.assessment,
             stale=stale,
+            previous=None if kept is None else kept.assessment,
         )
         kept = state._assessed = _Assessed(
             assessment,
-            rules,
             fold.revision,
-            len(state._entries),
             max((deadline for deadline in assessment.deadlines if deadline <= watermark), default=None),
             min((deadline for deadline in assessment.deadlines if deadline > watermark), default=None),
         )

@@ -1,14 +1,13 @@
 """From what a rule found to a friction as a fact: severity, status, silence, sentence, effort."""
 
-from collections.abc import Container, Iterable
-from functools import lru_cache
-from typing import Final, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 from processors.acts import is_solution
 from processors.durations import minutes
 from processors.effort import Claim, Ledger, claim
 from processors.entries import Entry, Order
-from processors.friction.finding import EVERY_ACT, Finding, Findings, FrictionRule, LedgerRule
+from processors.friction.finding import Finding, Findings, FrictionRule, LedgerRule
 from processors.friction.guards import reason_to_stay_silent
 from processors.friction.severity import Circumstances, SeverityScale, severity_of
 from processors.friction.story import Moment, Story
@@ -16,8 +15,6 @@ from processors.identifiers import content_hash, hash_id
 from processors.journeys import Strand
 from processors.settings import CoreSettings
 from schemas.outputs import Evidence, Friction, FrictionStatus
-
-_NONE: Final[frozenset[int]] = frozenset()
 
 
 class Assessed(NamedTuple):
@@ -57,7 +54,7 @@ class Assessment:
     """All frictions of a person, what they and waits cost, and every moment at which time alone may change one.
 
     Keeps what each rule found and what it described, so that the next assessment of the same fold only looks for what
-    may have changed and only describes what is new.
+    may have changed and only describes what is new. Of rules that found nothing and wait for nothing it keeps nothing.
     """
 
     __slots__ = ("_found", "_known", "deadlines", "frictions", "ledger")
@@ -69,6 +66,11 @@ class Assessment:
         self._found: dict[int, _Found] = {}
         self._known: dict[tuple[str, Order], tuple[_Standing, Assessed]] = {}
 
+    @property
+    def found(self) -> Collection[int]:
+        """Places of the rules that found something, or wait for a deadline."""
+        return self._found.keys()
+
     def find(
         self, story: Story, place: int, rule: FrictionRule, watermark: int, previous: "Assessment | None"
     ) -> Findings:
@@ -77,6 +79,8 @@ class Assessment:
         if found is None or not found.holds(watermark):
             findings = rule.find(story, watermark)
             deadlines = findings.deadlines
+            if not findings.found and not deadlines:
+                return findings
             found = _Found(
                 findings,
                 max((deadline for deadline in deadlines if deadline <= watermark), default=None),
@@ -103,13 +107,13 @@ def assess(
     *,
     person_key: str,
     settings: CoreSettings,
+    stale: Collection[int],
     previous: Assessment | None = None,
-    stale: Container[int] = (),
 ) -> Assessment:
     """Every friction that the rules find in a story, as of the watermark.
 
-    `previous` must be of the same rules, settings and fold; it saves work and changes nothing. Since then, nothing may
-    have come that the rules read, but for those at the `stale` places.
+    `stale` are the places of the rules that may find something else than in the `previous` assessment, which must be of
+    the same rules, settings and fold; without it, those that may find anything.
     """
     assessment = Assessment()
     #: By rule, so that a friction is the repetition of one that an earlier version found.
@@ -147,47 +151,16 @@ def assess(
             assessment.keep(told.rule_id, standing, assessed)
             before = last[told.rule_id] = finding
 
-    places = triggered(rules, story.by_kind)
-    for place in places:
+    for place in sorted(stale if previous is None else {*stale, *previous.found}):
         if not isinstance(rules[place], LedgerRule):
             ask(place)
     claims = (claim for assessed in assessment.frictions for claim in assessed.claims)
     assessment.ledger = story.ledger(claims, person_key)
     story.add_efforts(assessment.ledger)
-    for place in places:
-        if isinstance(rules[place], LedgerRule):
+    for place, rule in enumerate(rules):
+        if isinstance(rule, LedgerRule):
             ask(place)
     return assessment
-
-
-@lru_cache(maxsize=16)
-def readers(rules: tuple[FrictionRule, ...]) -> dict[str, frozenset[int]]:
-    """Places of the rules that read a kind; those that read every act under `EVERY_ACT`."""
-    kinds = {kind for rule in rules for kind in rule.reads}
-    return {kind: frozenset(place for place, rule in enumerate(rules) if kind in rule.reads) for kind in kinds}
-
-
-@lru_cache(maxsize=16)
-def _triggers(rules: tuple[FrictionRule, ...]) -> dict[str, frozenset[int]]:
-    kinds = {kind for rule in rules for kind in rule.triggers}
-    return {kind: frozenset(place for place, rule in enumerate(rules) if kind in rule.triggers) for kind in kinds}
-
-
-def triggered(rules: tuple[FrictionRule, ...], kinds: Iterable[str]) -> list[int]:
-    """Places of the rules that may find anything among touchpoints of these kinds, in order."""
-    by_kind = _triggers(rules)
-    places = by_kind.get(EVERY_ACT, _NONE)
-    return sorted(places.union(*(by_kind[kind] for kind in kinds if kind in by_kind)))
-
-
-def stale_after(rules: tuple[FrictionRule, ...], kinds: Iterable[str], *, has_acts: bool) -> frozenset[int]:
-    """Places of the rules that may find something else after touchpoints of some kinds, acts among them or not."""
-    by_kind = readers(rules)
-    stale = by_kind.get(EVERY_ACT, _NONE) if has_acts else _NONE
-    for kind in kinds:
-        if kind in by_kind:
-            stale |= by_kind[kind]
-    return stale
 
 
 def _stand(

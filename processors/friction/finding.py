@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.severity import SeverityScale
 from processors.friction.story import Moment, Story
 from schemas.outputs import Check, EffortKind
@@ -138,7 +139,24 @@ class FrictionRule(Protocol):
 
     @property
     def triggers(self) -> frozenset[str]:
-        """Kinds of touchpoints without any of which it finds nothing and waits for nothing; `EVERY_ACT`: it may."""
+        """Kinds of touchpoints without any of which it finds nothing and waits for nothing."""
+        ...
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
+        """Whether something that it finds or waits for may hang on a touchpoint, or go on with it.
+
+        Asked once of each touchpoint of `triggers` as it comes, when it is the newest in `fold`. Nothing that comes
+        later may make a no wrong. `since_ms` is how long ago the last yes was, if there was one.
+        """
+        ...
+
+    def may_change(self, entry: Entry, since_ms: int, *, is_found: bool) -> bool:
+        """Whether a touchpoint may change what it found or did not find without it.
+
+        Asked once of each touchpoint of `reads` as it comes, when it is the newest of all, and after a yes of
+        `may_begin`: the last one was `since_ms` ago. `is_found`: it found something, or waits for a deadline.
+        What relates earlier touchpoints otherwise than before is no reason for a yes: then it is asked anew anyway.
+        """
         ...
 
     def find(self, story: Story, watermark: int) -> Findings:
@@ -160,7 +178,15 @@ class FrictionRule(Protocol):
 class LedgerRule:
     """A rule that judges what the frictions of all others and the waits cost together: `Story.efforts`.
 
-    It is asked after them and posts no minutes itself.
+    It is asked after them, every time, and posts no minutes itself.
     """
 
     __slots__ = ()
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:  # noqa: ARG002 - whatever came
+        """It may."""
+        return True
+
+    def may_change(self, entry: Entry, since_ms: int, *, is_found: bool) -> bool:  # noqa: ARG002 - whatever came
+        """It may."""
+        return True

@@ -44,6 +44,7 @@ class Story:
         self.efforts: tuple[JourneyEffort, ...] = ()
         self.by_kind = fold.by_kind
         self._fold = fold
+        self._journeys = [strand for strand in fold.stitching.strands if strand.is_root and strand.is_begun]
         self._related: dict[Contact, list[Related]] | None = None
         self._solutions: Timeline | None = None
         self._proactive: Timeline | None = None
@@ -53,29 +54,26 @@ class Story:
     @property
     def switches(self) -> list[Switch]:
         """Every time the customer or a matter had to go elsewhere, in story order."""
-        found = [switch for strand in self._journeys() for switch in strand.switches(self._fold.settings)]
+        found = [switch for strand in self._journeys for switch in strand.switches(self._fold.settings)]
         return sorted(found, key=lambda switch: switch.opening.order)
 
     def ledger(self, claims: Iterable[Claim], person_key: str) -> Ledger:
         """What the person is debited: what frictions claim, and the waits that were measured."""
         settings = self._fold.settings
-        waits = [claim for strand in self._journeys() for claim in strand.claimed_waits(person_key, settings)]
+        waits = [claim for strand in self._journeys for claim in strand.claimed_waits(person_key, settings)]
         return Ledger(chain(claims, waits))
 
     def add_efforts(self, ledger: Ledger) -> None:
         """Let the rules that are asked from now on see the ledger."""
         settings = self._fold.settings
         efforts = []
-        for strand in self._journeys():
+        for strand in self._journeys:
             outline = strand.outline(settings)
             if spent := ledger.journey_minutes.get(outline.journey_id):
                 budget = settings.effort_budget(strand.entries[0].touchpoint.tenant, outline.topic)
                 postings = partial(ledger.of, outline.journey_id)
                 efforts.append(JourneyEffort(strand, outline.topic, spent, budget, postings))
         self.efforts = tuple(efforts)
-
-    def _journeys(self) -> list[Strand]:
-        return [strand for strand in self._fold.stitching.strands if strand.is_root and strand.is_begun]
 
     def closest_earlier(self, contact: Contact, within_ms: int) -> Related | None:
         """Earlier contact of the same matter that ended at most `within_ms` before this one began.

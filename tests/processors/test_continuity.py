@@ -30,7 +30,7 @@ def switches(*touchpoints: AppliedTouchpoint) -> list[Switch]:
         switch
         for strand in fold.stitching.strands
         if strand.is_root
-        for switch in switches_of(strand.entries, settings.continuity)
+        for switch in switches_of(sorted(strand.entries, key=lambda entry: entry.order), settings.continuity)
     ]
 
 
@@ -55,6 +55,30 @@ def agent(kind: str, at: int, **fields: Any) -> AppliedTouchpoint:
 
 def redirected(at: int = MONDAY + HOUR, **fields: Any) -> AppliedTouchpoint:
     return agent("contact.redirected", at, **({"channel": "email", "redirect_to": "phone"} | fields))
+
+
+def test_journeys_that_become_one_have_the_switches_between_them() -> None:
+    story = [
+        wrote(topic=None, objects=("order:1",)),
+        wrote(MONDAY + HOUR, topic=None, objects=("order:1",)),
+        called(topic=None, objects=("contract:1",)),
+        wrote(CALL_AT + HOUR, topic=None, objects=("order:1", "contract:1")),
+    ]
+    settings, fold = CoreSettings(), Fold(CoreSettings())
+    for entry in restore(TENANT, ANNA, story)._entries:
+        fold.add(entry)
+    (strand,) = (strand for strand in fold.stitching.strands if strand.is_root)
+    assert [switch.to_channel for switch in strand.switches(settings)] == ["phone", "email"]
+
+
+@given(stories())
+def test_no_journey_with_a_switch_passes_for_one_without(story: list[AppliedTouchpoint]) -> None:
+    settings, fold = CoreSettings(), Fold(CoreSettings())
+    for entry in sorted(restore(TENANT, ANNA, story)._entries, key=lambda entry: entry.order):
+        fold.add(entry)
+    for strand in fold.stitching.strands:
+        found = strand.switches(settings)
+        assert found == switches_of(strand.entries, settings.continuity)
 
 
 # --- What is a switch ------------------------------------------------------------------------------------------------

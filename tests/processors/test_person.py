@@ -21,7 +21,7 @@ from schemas.touchpoint import AppliedTouchpoint
 from tests.support.judging import RULES, judged
 from tests.support.oracle import contacts
 from tests.support.stories import stories, watermarks
-from tests.support.touchpoints import ANNA, DAY, HOUR, MINUTE, MONDAY, TENANT, applied, happened, touchpoint
+from tests.support.touchpoints import ANNA, DAY, HOUR, MINUTE, MONDAY, SECOND, TENANT, applied, happened, touchpoint
 
 SETTINGS = CoreSettings()
 #: Rules of which all evidence that names a matter lies on one journey; others look at all that a person did.
@@ -340,6 +340,21 @@ def test_a_touchpoint_in_order_is_one_step_and_not_another_fold() -> None:
     step(state, happened("contact.started", MONDAY + 202 * HOUR, channel="web", topic="a"))
     # The repeat, and the journey over its budget, which has cost more by now.
     assert count_calls(lambda: judge_now(state, MONDAY), {"join", "describe"}) == 3
+
+
+def test_looking_around_asks_no_rule_before_there_may_be_something_to_find() -> None:
+    state = PersonState(TENANT, ANNA)
+
+    def found(at: int) -> int:
+        step(state, happened("page.viewed", at, channel="web", touchpoint="/"))
+        return count_calls(lambda: judge_now(state, MONDAY), {"find"})
+
+    # The first time it is the rule that judges the ledger.
+    assert found(MONDAY) == 2
+    # Twice within fifteen seconds is nothing yet, the third time it is going round in circles.
+    later = MONDAY + DAY
+    assert [found(at) for at in (MONDAY + MINUTE, later, later + 7 * SECOND)] == [0, 0, 0]
+    assert found(later + 15 * SECOND) > 0
 
 
 def test_work_grows_with_the_number_of_touchpoints_and_not_with_its_square() -> None:

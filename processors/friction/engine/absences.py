@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from processors.durations import spell_duration
 from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.definition import Absence, Calendars, Span
 from processors.friction.engine.counts import spell_number
-from processors.friction.engine.matching import Known, Match, Scene
+from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.relations import are_related, links
 from processors.friction.engine.selectors import Chooser, chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
@@ -27,6 +28,22 @@ class AbsenceMatcher:
         self._renewed_by = None if told.renewed_by is None else chooser(told.renewed_by)
         self._links = links(told.relations)
         self._excused_by = surroundings(told.excused_by, until="due")
+        # What came in time stays so, what was excused too unless excuses may lapse with a later deadline.
+        answers = [one for one in (self._expected, self._renewed_by) if one is not None]
+        for_found = all(condition.is_steady for condition in self._excused_by)
+        for_found = for_found and not any(one.by_end for one in answers)
+        self.lookouts = (
+            *(Lookout(one, None, for_found) for one in answers),
+            *(lookout for condition in self._excused_by for lookout in condition.lookouts),
+        )
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:  # noqa: ARG002 - each has its own limit
+        """Whether something is due after it."""
+        if self._told.first_in_contact and not begins_turn(entry):
+            return False
+        if self._told.due is not None and getattr(entry.touchpoint, self._told.due) is not None:
+            return True
+        return self._span(entry) is not None
 
     def find(self, scene: Scene) -> Iterator[Match]:
         """One match for every touchpoint after which nothing came in time, or has not yet."""
@@ -36,6 +53,8 @@ class AbsenceMatcher:
                 continue
             answer = self._next(scene, self._expected, after)
             since = self._since(scene, after, answer)
+            if answer is not None and self._is_soon(after, since, answer):
+                continue
             due = self._moment(after, since, 1.0)
             if due is None or (answer is not None and answer.start <= due):
                 continue
@@ -73,6 +92,11 @@ class AbsenceMatcher:
 
     def _span(self, after: Entry) -> Span | None:
         return self._told.within_by_channel.get(after.touchpoint.channel, self._told.within)
+
+    def _is_soon(self, after: Entry, since: int, answer: Entry) -> bool:
+        """Whether it came in time whatever the calendar says: opening hours do not pass faster than others."""
+        span = self._span(after)
+        return self._told.due is None and span is not None and answer.start <= since + span.ms
 
     def _moment(self, after: Entry, since: int, times: float) -> int | None:
         """When so many times the limit are over; `None` without a limit."""

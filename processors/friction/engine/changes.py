@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from processors.durations import spell_duration
-from processors.entries import Entry
+from processors.entries import Entry, Order
+from processors.fold import Fold
 from processors.friction.definition import Change
 from processors.friction.engine.counts import spell_number
-from processors.friction.engine.groups import grouped
-from processors.friction.engine.matching import Known, Match, Scene
+from processors.friction.engine.groups import FIXED, fellows, grouped, unites
+from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.selectors import chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
 from schemas.outputs import Check
@@ -34,6 +35,30 @@ class ChangeMatcher:
         self._told = told
         self.trigger = chooser(told.of, ignored_places)
         self._unless = surroundings(told.unless)
+
+    @property
+    def lookouts(self) -> tuple[Lookout, ...]:
+        """What must not be there."""
+        return tuple(lookout for condition in self._unless for lookout in condition.lookouts)
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
+        """Whether there may be enough hops in the window that ends with it, or it goes on with a run."""
+        told = self._told
+        if since_ms is not None and (since_ms <= told.within or unites(entry, told.per)):
+            return True
+        since = entry.start - told.within
+        if fold.before_at < since:
+            return False
+        among = fellows(entry, told.per, self.trigger.newest(fold.by_kind, since))
+        # A hop needs a touchpoint before it, but for the first one of all where that tells the state before.
+        if len(among) < told.at_least + (told.left is None):
+            return False
+        if told.left is not None or told.per not in FIXED:
+            return True
+        stated = [one for one in sorted(among, key=_order) if self._state(one) not in (None, ())]
+        hops = list(self._hops(stated)) if stated else []
+        # Of those between few states, the last ones count; of others, more only help.
+        return bool(hops) and self._holds(hops if told.states is None else hops[-told.at_least :])
 
     def _state(self, entry: Entry) -> Any:
         return getattr(entry.touchpoint, self._told.state)
@@ -128,3 +153,7 @@ class ChangeMatcher:
             "limit": str(self._told.at_least),
             "window": spell_duration(self._told.within),
         }
+
+
+def _order(entry: Entry) -> Order:
+    return entry.order

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from processors.durations import spell_duration
 from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.definition import Count, Span
-from processors.friction.engine.groups import grouped
-from processors.friction.engine.matching import Known, Match, Scene
+from processors.friction.engine.groups import fellows, grouped, unites
+from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.selectors import Chooser, chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
 from schemas.outputs import Check
@@ -27,6 +28,32 @@ class CountMatcher:
         self._half = None if told.half is None else chooser(told.half)
         self._at_least = level_of(told.at_least)
         self._unless = surroundings(told.unless)
+        #: One touchpoint counts one at most.
+        self._is_plain = told.sum is None and not told.distinct
+        self._pause = told.within if told.gap is None else told.gap
+
+    @property
+    def lookouts(self) -> tuple[Lookout, ...]:
+        """What must not be there.
+
+        Where counting begins anew says nothing about what was counted before, unless it makes one group of two.
+        """
+        per = self._told.per
+        marks = (mark for mark in (self._since, self._reset) if mark is not None)
+        uniting = (Lookout(mark.that(lambda entry: unites(entry, per)), None) for mark in marks)
+        return (*uniting, *(lookout for condition in self._unless for lookout in condition.lookouts))
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
+        """Whether there may be enough in the window that ends with it, or it goes on with a run."""
+        if since_ms is not None and (self._pause is None or since_ms <= self._pause or unites(entry, self._told.per)):
+            return True
+        if self._told.within is None:
+            return True
+        since = entry.start - self._told.within
+        if self._is_plain and fold.before_at < since:
+            return self._at_least <= 1
+        among = fellows(entry, self._told.per, self.trigger.newest(fold.by_kind, since))
+        return self._measure(self._with_value(among)) >= self._at_least
 
     def find(self, scene: Scene) -> Iterator[Match]:
         """One match for every run of touchpoints that reaches the least number or sum."""
@@ -41,7 +68,7 @@ class CountMatcher:
         everything = {entry.order: entry for entry in (*counted, *marks)}
         for group in grouped((everything[order] for order in sorted(everything)), self._told.per):
             for start, stretch in self._stretches(group):
-                yield from self._runs(scene, list(self._with_value(stretch)), start)
+                yield from self._runs(scene, self._with_value(stretch), start)
 
     def _stretches(self, group: list[Entry]) -> Iterator[tuple[Entry | None, list[Entry]]]:
         """What is counted together, with the touchpoint with which counting began where one has to."""
@@ -58,7 +85,7 @@ class CountMatcher:
                 stretch.append(entry)
         yield start, stretch
 
-    def _with_value(self, entries: Iterable[Entry]) -> Iterable[Entry]:
+    def _with_value(self, entries: list[Entry]) -> list[Entry]:
         told = self._told
         if told.sum is not None:
             return [entry for entry in entries if getattr(entry.touchpoint, told.sum)]
@@ -96,7 +123,7 @@ class CountMatcher:
             place += 1
 
     def _end(self, entries: list[Entry], place: int) -> int:
-        pause = self._told.within if self._told.gap is None else self._told.gap
+        pause = self._pause
         end = place + 1
         while end < len(entries) and (pause is None or entries[end].start - entries[end - 1].start <= pause):
             end += 1

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from string import Formatter
-from typing import Final
+from typing import Final, NamedTuple
 
 from processors.entries import Entry
 from processors.friction.definition import Minutes, VariantRule
 from processors.friction.engine.matching import Known, Match
 from processors.friction.engine.relations import items_in_common, team_of
-from processors.friction.engine.selectors import field_tests
+from processors.friction.engine.selectors import EntryTest, field_tests
 from processors.friction.finding import Cost
 from processors.friction.wording import COMMON_WORDS, topic_of, words_for
 
@@ -83,13 +83,24 @@ def general_words(match: Match, topic: str | None, team: str | None) -> dict[str
     }
 
 
-def costs_of(postings: Iterable[Minutes], match: Match, known: Known, variant: str) -> tuple[Cost, ...]:
+class Posting(NamedTuple):
+    """A posting of minutes ready for use: what it is told, and what a touchpoint has to pass to make one."""
+
+    told: Minutes
+    tests: tuple[EntryTest, ...]
+
+
+def postings_of(minutes: Iterable[Minutes]) -> tuple[Posting, ...]:
+    """Postings ready for use."""
+    return tuple(Posting(told, field_tests(told.where)) for told in minutes)
+
+
+def costs_of(postings: Iterable[Posting], match: Match, known: Known, variant: str) -> tuple[Cost, ...]:
     """Customer's minutes of a match that shows as a variant; a posting of nothing is none."""
     costs = []
-    for told in postings:
+    for told, tests in postings:
         if told.shown_as and variant not in told.shown_as:
             continue
-        tests = field_tests(told.where)
         for voucher in _vouchers(told, match):
             if not all(test(voucher) for test in tests):
                 continue

@@ -38,6 +38,20 @@ def grouped(entries: Iterable[Entry], per: Per) -> list[list[Entry]]:
     return list(groups.values())
 
 
+def fellows(entry: Entry, per: Per, among: list[Entry]) -> list[Entry]:
+    """Those that may be of the group of an entry; where groups may turn out to be one later, all."""
+    if per is Per.PERSON or per not in FIXED:
+        return among
+    keys_of = _KEYS[per]
+    keys = keys_of(entry)
+    return [one for one in among if keys_of(one) == keys] if keys else []
+
+
+def unites(entry: Entry, per: Per) -> bool:
+    """Whether it may make one group of two."""
+    return per is not Per.PERSON and len(_KEYS[per](entry)) > 1
+
+
 def _root(parents: dict[Hashable, Hashable], key: Hashable) -> Hashable:
     while (parent := parents.setdefault(key, key)) != key:
         parents[key] = parents[parent]
@@ -80,3 +94,5 @@ _KEYS: Final[dict[Per, Callable[[Entry], list[Hashable]]]] = {
     Per.PLACE: lambda entry: _present(entry.touchpoint.touchpoint),
     Per.SOURCE: lambda entry: [entry.touchpoint.source],
 }
+#: Groups that a touchpoint names itself, one at most.
+FIXED: Final = frozenset({Per.PERSON, Per.CHANNEL, Per.PLACE, Per.SOURCE})

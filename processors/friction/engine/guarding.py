@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 class Watch:
     """A guard, ready for use."""
 
-    __slots__ = ("_anchor", "_builtin", "_fields", "_first", "_near", "base", "name", "says")
+    __slots__ = ("_anchor", "_builtin", "_fields", "_first", "base", "name", "near", "says")
 
     def __init__(self, told: Guard, *, until: str) -> None:
         self.name = told.name
@@ -45,7 +45,7 @@ class Watch:
         self._anchor = field_tests(told.anchor)
         self._first = field_tests(told.first)
         self._fields = (tuple(told.first), tuple(told.anchor))
-        self._near = surroundings(told.near, until=until)
+        self.near = surroundings(told.near, until=until)
 
     def judge(self, scene: Scene, frame: Frame) -> Verdict:
         """Whether it objects to a finding."""
@@ -60,7 +60,7 @@ class Watch:
             texts.append(check.value)
             if check.passed:
                 return self._verdict(ALWAYS, texts, objects=False)
-        outcomes = [near.judge(scene, frame) for near in self._near]
+        outcomes = [near.judge(scene, frame) for near in self.near]
         texts.extend(spell_entries(outcome.witnesses) for outcome in outcomes)
         lacking = [outcome.known_at for outcome in outcomes if not outcome.holds]
         if lacking:
@@ -74,13 +74,13 @@ class Watch:
 class Form:
     """A variant, ready for use."""
 
-    __slots__ = ("_anchor", "_near", "base", "level", "level_text", "name")
+    __slots__ = ("_anchor", "base", "level", "level_text", "name", "near")
 
     def __init__(self, told: VariantRule, pattern: object, *, until: str) -> None:
         self.name = told.name
         self.base = told.base
         self._anchor = field_tests(told.anchor)
-        self._near = surroundings(told.near, until=until)
+        self.near = surroundings(told.near, until=until)
         if isinstance(told.at_least, Span) and isinstance(pattern, Absence):
             msg = f"variant {told.name!r}: at_least is a duration, but an absence measures how many times the limit"
             raise ValueError(msg)
@@ -98,7 +98,7 @@ class Form:
             moment = None
         witnesses: list[Entry] = []
         checks: list[tuple[int, Check]] = []
-        for near in self._near:
+        for near in self.near:
             outcome = near.judge(scene, frame)
             checks.append((outcome.known_at, near.check(outcome, name=self.name, passed=outcome.holds)))
             witnesses.extend(outcome.witnesses)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
 from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.engine.selectors import Chooser
 from processors.friction.story import Story
 from schemas.outputs import Check
@@ -74,6 +75,17 @@ class Known(NamedTuple):
     times: float
 
 
+class Lookout(NamedTuple):
+    """Touchpoints that may change a match or make one: up to so long after its anchor, `None` for ever.
+
+    With `for_found` they only change what was found, or is waited for.
+    """
+
+    chooser: Chooser
+    within_ms: int | None
+    for_found: bool = False
+
+
 class Matcher(Protocol):
     """One class of patterns, ready for use."""
 
@@ -83,6 +95,18 @@ class Matcher(Protocol):
     @property
     def trigger(self) -> Chooser:
         """Without one of these there is nothing to find."""
+        ...
+
+    @property
+    def lookouts(self) -> tuple[Lookout, ...]:
+        """What may change a match or make one, besides the triggers, when it comes after all others."""
+        ...
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
+        """Whether one of the triggers, the newest in `fold`, may be an anchor, or go on with a match.
+
+        `since_ms` is how long ago the last one was that may have, if there was one.
+        """
         ...
 
     def find(self, scene: Scene) -> Iterator[Match]:

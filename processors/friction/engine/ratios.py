@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from processors.durations import spell_duration
 from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.definition import Ratio
 from processors.friction.engine.counts import spell_number
-from processors.friction.engine.groups import grouped
-from processors.friction.engine.matching import Known, Match, Scene
+from processors.friction.engine.groups import grouped, unites
+from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.selectors import chooser
 from schemas.outputs import Check
 
@@ -22,6 +23,18 @@ class RatioMatcher:
         self._told = told
         self._of = chooser(told.of, ignored_places)
         self.trigger = chooser(told.among, ignored_places)
+
+    @property
+    def lookouts(self) -> tuple[Lookout, ...]:
+        """Nothing besides those among which it counts."""
+        return ()
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
+        """Whether there are enough in the window that ends with it, whatever their groups."""
+        if since_ms is not None and unites(entry, self._told.per):
+            return True
+        among = self.trigger.newest(fold.by_kind, entry.start - self._told.within, self._told.minimum)
+        return len(among) == self._told.minimum
 
     def find(self, scene: Scene) -> Iterator[Match]:
         """One match for every run of touchpoints with each of which it holds."""

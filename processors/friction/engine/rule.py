@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from processors.contacts import goes_on
 from processors.entries import Entry
+from processors.fold import Fold, is_invitation
 from processors.friction.definition import Calendars, Guard, Pattern, RuleDefinition, kinds_in
 from processors.friction.engine.absences import AbsenceMatcher
 from processors.friction.engine.changes import ChangeMatcher
@@ -13,12 +15,13 @@ from processors.friction.engine.describing import (
     channels_of,
     costs_of,
     general_words,
+    postings_of,
     refuse_unknown_words,
     team_in,
     topic_in,
 )
 from processors.friction.engine.guarding import Form, Shown, Watch
-from processors.friction.engine.matching import Known, Match, Matcher, Scene
+from processors.friction.engine.matching import Known, Lookout, Match, Matcher, Scene
 from processors.friction.engine.ratios import RatioMatcher
 from processors.friction.engine.sequences import SequenceMatcher
 from processors.friction.engine.surroundings import Frame
@@ -55,6 +58,14 @@ class _Way:
             refuse_unknown_words(variants[name], WORDS | self.matcher.WORDS)
         self.forms = tuple(Form(variants[name], told.absence, until=until) for name in told.variants)
 
+    def lookouts(self) -> Iterator[Lookout]:
+        """What may change what it finds, when it comes after all others."""
+        near_guards = [near for watch in self.guards for near in watch.near]
+        is_steady = all(near.is_steady for near in near_guards)
+        yield from (one._replace(for_found=one.for_found and is_steady) for one in self.matcher.lookouts)
+        yield from (one for near in near_guards for one in near.lookouts)
+        yield from (one._replace(for_found=True) for form in self.forms for near in form.near for one in near.lookouts)
+
     def show(self, match: Match, scene: Scene, frame: Frame) -> list[Shown]:
         """How a match shows, worst first; the last one always holds."""
         shown = [form.holds_from(self.matcher, match, scene, frame) for form in self.forms]
@@ -78,12 +89,42 @@ class CompiledRule:
         reads = kinds_in(definition.patterns) | kinds_in(definition.guards) | kinds_in(definition.variants)
         self._ways = tuple(_Way(pattern, definition, calendars) for pattern in definition.patterns)
         guards = (*definition.guards, *(guard for pattern in definition.patterns for guard in pattern.guards))
-        if any(guard.builtin for guard in guards) or any(told.measured == "contact" for told in definition.minutes):
+        self._guards_contacts = any(guard.builtin for guard in guards)
+        self._measures_contacts = any(told.measured == "contact" for told in definition.minutes)
+        if self._guards_contacts or self._measures_contacts:
             reads.add(EVERY_ACT)
         self.reads = frozenset(reads)
-        self.triggers = frozenset(kind for way in self._ways for kind in way.matcher.trigger.kinds)
-        self._minutes = definition.minutes
+        self._begins: dict[str, list[Matcher]] = {}
+        self._lookouts: dict[str, list[Lookout]] = {}
+        for way in self._ways:
+            for kind in way.matcher.trigger.kinds:
+                self._begins.setdefault(kind, []).append(way.matcher)
+            for lookout in way.lookouts():
+                for kind in lookout.chooser.kinds:
+                    self._lookouts.setdefault(kind, []).append(lookout)
+        self.triggers = frozenset(self._begins)
+        self._postings = postings_of(definition.minutes)
         self._team = definition.team
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
+        """Whether a touchpoint, the newest, may be an anchor of one of its patterns, or go on with a match."""
+        for matcher in self._begins[entry.touchpoint.kind]:
+            if matcher.trigger.passes(entry) and matcher.may_begin(entry, fold, since_ms):
+                return True
+        return False
+
+    def may_change(self, entry: Entry, since_ms: int, *, is_found: bool) -> bool:
+        """Whether one of its parts asks for a touchpoint that comes so long after the last anchor that may be one."""
+        for lookout in self._lookouts.get(entry.touchpoint.kind, ()):
+            if (
+                (is_found or not lookout.for_found)
+                and (lookout.within_ms is None or since_ms <= lookout.within_ms)
+                and lookout.chooser.passes(entry)
+            ):
+                return True
+        if self._guards_contacts or (self._measures_contacts and is_found):
+            return goes_on(entry) or (since_ms == 0 and is_invitation(entry))
+        return False
 
     def find(self, story: Story, watermark: int) -> Findings:
         """Every place in the story where a pattern holds, or will when its time is over."""
@@ -131,7 +172,7 @@ class CompiledRule:
             pattern=place,
             match=match,
             base=chosen.form.base if base is None else base,
-            costs=costs_of(self._minutes, match, known, chosen.form.name),
+            costs=costs_of(self._postings, match, known, chosen.form.name),
             witnesses=chosen.witnesses,
             checks=tuple(_variant_checks(shown, now)),
             guards=tuple(checks),

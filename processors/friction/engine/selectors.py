@@ -26,10 +26,18 @@ class Chooser(NamedTuple):
     tests: tuple[EntryTest, ...]
     #: A solution counts from its end, all else from its beginning.
     by_end: bool
+    #: The kinds once more, and the tests as one.
+    known: frozenset[str]
+    passes: EntryTest
+
+    def that(self, test: EntryTest) -> "Chooser":
+        """The same with another test besides."""
+        tests = (*self.tests, test)
+        return self._replace(tests=tests, passes=_all_of(tests))
 
     def takes(self, entry: Entry) -> bool:
         """Whether the selector means this entry."""
-        return entry.touchpoint.kind in self.kinds and all(test(entry) for test in self.tests)
+        return entry.touchpoint.kind in self.known and self.passes(entry)
 
     def choose(self, by_kind: Mapping[str, list[Entry]]) -> list[Entry]:
         """Its entries in story order."""
@@ -50,6 +58,22 @@ class Chooser(NamedTuple):
             chosen.sort(key=_order)
         return chosen
 
+    def newest(self, by_kind: Mapping[str, list[Entry]], since: int, at_most: int | None = None) -> list[Entry]:
+        """Its entries that begin at a moment or later, newest first within each kind; no more than asked for."""
+        found: list[Entry] = []
+        if self.known.isdisjoint(by_kind):
+            return found
+        passes = self.passes
+        for kind in self.kinds:
+            for entry in reversed(by_kind.get(kind, ())):
+                if entry.start < since:
+                    break
+                if passes(entry):
+                    found.append(entry)
+                    if len(found) == at_most:
+                        return found
+        return found
+
     def time(self, entry: Entry) -> int:
         """The moment that counts of one of its entries, UTC milliseconds."""
         return entry.end if self.by_end else entry.start
@@ -67,7 +91,16 @@ def chooser(selector: Selector, ignored_places: Iterable[str] = ()) -> Chooser:
     places = frozenset(ignored_places)
     if places:
         tests.append(lambda entry: entry.touchpoint.touchpoint not in places)
-    return Chooser(tuple(dict.fromkeys(selector.kind)), tuple(tests), selector.solves)
+    kinds = tuple(dict.fromkeys(selector.kind))
+    return Chooser(kinds, tuple(tests), selector.solves, frozenset(kinds), _all_of(tuple(tests)))
+
+
+def _all_of(tests: tuple[EntryTest, ...]) -> EntryTest:
+    if not tests:
+        return lambda entry: True  # noqa: ARG005 - one signature for all
+    if len(tests) == 1:
+        return tests[0]
+    return lambda entry: all(test(entry) for test in tests)
 
 
 def opens_contact(entry: Entry) -> bool:
@@ -82,10 +115,14 @@ def field_tests(where: Mapping[str, Test]) -> tuple[EntryTest, ...]:
 
 def _on_field(name: str, told: Test) -> EntryTest:
     get = attrgetter(name)
-    if name not in _LIST_FIELDS and told == Test(any_of=told.any_of) and not _prefixes(told.any_of):
-        # The most frequent test by far, on the most frequent touchpoints.
-        exact = frozenset(told.any_of)
-        return lambda entry: get(entry.touchpoint) in exact
+    if name not in _LIST_FIELDS:
+        # The most frequent tests by far, on the most frequent touchpoints.
+        if told == Test(any_of=told.any_of) and not _prefixes(told.any_of):
+            exact = frozenset(told.any_of)
+            return lambda entry: get(entry.touchpoint) in exact
+        if told == Test(none_of=told.none_of) and not _prefixes(told.none_of):
+            bad = frozenset(told.none_of)
+            return lambda entry: get(entry.touchpoint) not in bad
     test = field_test(told)
     return lambda entry: test(get(entry.touchpoint))
 

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from processors.durations import spell_duration
 from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.definition import Sequence
-from processors.friction.engine.matching import Known, Match, Scene
+from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.relations import items_in_common, links
 from processors.friction.engine.selectors import chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
@@ -25,6 +26,17 @@ class SequenceMatcher:
         self._links = links(told.relations)
         self._items = told.items_in_common
         self._unless = surroundings(told.unless)
+
+    @property
+    def lookouts(self) -> tuple[Lookout, ...]:
+        """What must not be there; what is newest of all is the first one of no pair yet."""
+        return tuple(lookout for condition in self._unless for lookout in condition.lookouts)
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:  # noqa: ARG002 - each has its own pair
+        """Whether one of those that must have come before ended in the window before it."""
+        oldest = entry.start - self._within
+        among = self._first.newest(fold.by_kind, oldest - fold.longest_ms)
+        return any(one is not entry and one.end >= oldest for one in among)
 
     def find(self, scene: Scene) -> Iterator[Match]:
         """One match for every later touchpoint that has an earlier one."""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from processors.durations import spell_duration
 from processors.entries import Entry
 from processors.friction.definition import Bound, Near
-from processors.friction.engine.matching import Scene
+from processors.friction.engine.matching import Lookout, Scene
 from processors.friction.engine.relations import Link, are_related, links
 from processors.friction.engine.selectors import Chooser, chooser
 from schemas.outputs import Check
@@ -47,6 +47,8 @@ class Surrounding:
         "_since",
         "_undone_by",
         "_until",
+        "is_steady",
+        "lookouts",
         "threshold",
     )
 
@@ -61,6 +63,11 @@ class Surrounding:
         self._own = near.own
         self._undone_by = None if near.undone_by is None else chooser(near.undone_by)
         self.threshold = self._spell(near)
+        #: Where it holds, it goes on to hold when there is more time until the deadline.
+        self.is_steady = not near.none and near.undone_by is None and self._since.of != "due"
+        # The first touchpoint is not after the anchor, the deadline may be any time.
+        within_ms = self._until.shift_ms if self._until.of in {"first", "anchor"} else None
+        self.lookouts = tuple(Lookout(one, within_ms) for one in (self._chooser, self._undone_by) if one is not None)
 
     def judge(self, scene: Scene, frame: Frame) -> Outcome:
         """Whether it holds around a finding; its own first touchpoint and anchor are only meant where it says so."""

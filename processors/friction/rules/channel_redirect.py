@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 from processors.durations import spell_duration
 from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.story import Moment, Story
 from processors.friction.wording import COMMON_WORDS, topic_of, words_for
@@ -36,6 +37,12 @@ class ChannelRedirect(RuleParameters, frozen=True, kw_only=True):
     field_ms: int = MINUTE_MS // 2
 
 
+def _sends_away(redirect: Entry) -> bool:
+    touchpoint = redirect.touchpoint
+    is_elsewhere = touchpoint.redirect_to not in {None, touchpoint.channel}
+    return is_elsewhere and touchpoint.reason not in ACCEPTED_REASONS
+
+
 class _Aftermath(NamedTuple):
     """Where a redirect led, and what came of it as far as the story goes."""
 
@@ -64,14 +71,21 @@ class ChannelRedirectRule:
         self.parameters = parameters
         self.content_hash = content_hash
 
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:  # noqa: ARG002 - each is one
+        """Whether it is a redirect to another channel that nobody had to accept."""
+        return _sends_away(entry)
+
+    def may_change(self, entry: Entry, since_ms: int, *, is_found: bool) -> bool:  # noqa: ARG002 - acts decide
+        """What becomes of a redirect shows in whatever follows."""
+        return True
+
     def find(self, story: Story, watermark: int) -> Findings:
         """Every redirect that is a friction, in story order; `lost` waits for its deadline."""
         findings = Findings()
         latest: dict[str, Entry] = {}
         for redirect in story.redirects:
-            touchpoint = redirect.touchpoint
-            target = touchpoint.redirect_to
-            if target is None or target == touchpoint.channel or touchpoint.reason in ACCEPTED_REASONS:
+            target = redirect.touchpoint.redirect_to
+            if target is None or not _sends_away(redirect):
                 continue
             earlier = max((latest[key] for key in redirect.matter if key in latest), key=_order, default=None)
             latest.update(dict.fromkeys(redirect.matter, redirect))

@@ -4,6 +4,8 @@ from typing import Final
 
 from processors.continuity import Switch, SwitchKind
 from processors.durations import spell_duration
+from processors.entries import Entry
+from processors.fold import Fold
 from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.story import Story
 from processors.friction.wording import COMMON_WORDS, topic_of, words_for
@@ -41,6 +43,14 @@ class ContextLossRule:
     def __init__(self, parameters: ContextLoss, content_hash: str) -> None:
         self.parameters = parameters
         self.content_hash = content_hash
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:  # noqa: ARG002 - acts decide
+        """Whether it may begin a new leg: not the first one."""
+        return fold.acts > 1
+
+    def may_change(self, entry: Entry, since_ms: int, *, is_found: bool) -> bool:  # noqa: ARG002 - acts decide
+        """What becomes of a switch shows in what follows on its journey."""
+        return entry.strand is not None and entry.strand.root().is_moved
 
     def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - what was lost is lost at once
         """Every such switch in story order; time alone changes nothing."""

@@ -2,9 +2,11 @@
 
 from typing import Final, NamedTuple
 
-from processors.contacts import Contact, Spent
+from processors.acts import is_solution
+from processors.contacts import Contact, Spent, goes_on
 from processors.durations import spell_duration, spell_gap
 from processors.entries import Entry
+from processors.fold import Fold, is_invitation
 from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.guards import household, invited
 from processors.friction.story import Moment, Related, Story
@@ -56,6 +58,14 @@ class UnpromptedSwitchRule:
     def __init__(self, parameters: UnpromptedSwitch, content_hash: str) -> None:
         self.parameters = parameters
         self.content_hash = content_hash
+
+    def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:  # noqa: ARG002 - each is one
+        """Whether it is another contact."""
+        return len(fold.contacts) > 1 and fold.contacts[-1].opening is entry
+
+    def may_change(self, entry: Entry, since_ms: int, *, is_found: bool) -> bool:  # noqa: ARG002 - found or not
+        """Whether a contact goes on, a solution comes, or an invitation in the moment in which the customer comes."""
+        return goes_on(entry) or is_solution(entry) or (since_ms == 0 and is_invitation(entry))
 
     def find(self, story: Story, watermark: int) -> Findings:  # noqa: ARG002 - a switch is one at once
         """Every switch in story order; time alone changes nothing."""

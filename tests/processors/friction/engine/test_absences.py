@@ -213,3 +213,13 @@ def test_what_may_answer_is_of_the_conversation_or_matter_or_cannot_be_told_apar
 ) -> None:
     story = (wrote(id="m", **message), answered(MONDAY + HOUR, id="r", **reply))
     assert bool(found_by(unanswered(relations=["may_answer"]), *story)) is not is_answer
+
+
+def test_what_is_promised_sooner_than_the_limit_is_due_then() -> None:
+    promise = {"kind": "promise.made"}
+    rule = made(
+        {"absence": {"after": promise, "expected": {"kind": "promise.kept"}, "within": "24h", "due": "promise_due"}}
+    )
+    kept = happened("promise.kept", MONDAY + 2 * HOUR)
+    assert found_by(rule, happened("promise.made", MONDAY, promise_due=MONDAY + HOUR), kept)
+    assert not found_by(rule, happened("promise.made", MONDAY), kept)

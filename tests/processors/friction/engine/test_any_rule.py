@@ -13,6 +13,7 @@ from processors.friction.story import Story
 from processors.person import PersonState, judge, restore, step
 from processors.settings import CoreSettings
 from schemas.touchpoint import AppliedTouchpoint
+from tests.support.asked_always import asked_always
 from tests.support.ruling import definition, rule_of, variant
 from tests.support.stories import stories, watermarks
 from tests.support.touchpoints import ANNA, TENANT
@@ -145,7 +146,7 @@ def test_judging_on_and_in_any_order_equals_judging_from_scratch(classes: tuple[
     for count, arrival in enumerate(story, start=1):
         step(state, arrival)
         watermark = data.draw(watermarks)
-        scratch = judge(restore(TENANT, ANNA, story[:count]), rules, watermark, SETTINGS)
+        scratch = judge(restore(TENANT, ANNA, story[:count]), asked_always(rules), watermark, SETTINGS)
         assert judge(state, rules, watermark, SETTINGS) == scratch
 
 
