@@ -150,8 +150,12 @@ def _add_all(into: dict[_K, _Sum], other: Mapping[_K, _Sum]) -> None:
 
 
 def without_data(rules: Iterable[FrictionRule], kinds: Mapping[str, int]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Rules that had nothing to judge, given how often each kind happened: id, and the kinds of which they need one."""
+    """Rules that had nothing to judge, given how often each kind happened: id, and the kinds of which they need one.
+
+    None are named for a rule that any touchpoint may concern.
+    """
+    happened = {kind for kind, count in kinds.items() if count}
     for rule in rules:
-        needed = rule.triggers
-        if EVERY_ACT not in needed and not any(kinds.get(kind) for kind in needed):
+        needed = rule.triggers - {EVERY_ACT}
+        if not happened or (EVERY_ACT not in rule.triggers and not happened & needed):
             yield rule.parameters.rule_id, needed

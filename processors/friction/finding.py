@@ -160,7 +160,7 @@ class FrictionRule(Protocol):
         ...
 
     def find(self, story: Story, watermark: int) -> Findings:
-        """Every place in the story where the pattern holds, in order of the anchors.
+        """Every place in the story where the pattern holds, in order of the anchors, from `effective_from` on.
 
         A pure function of story, parameters and watermark. `deadlines` must hold the same moments whatever the
         watermark, since the version of a person's rows counts how many of them have passed.

@@ -150,7 +150,8 @@ def print_report(report: Report) -> None:
     as_of = f" as of {report.as_of}" if report.as_of else ""
     typer.echo(f"{report.first_day} to {report.last_day}{as_of}, persons judged: {report.persons:,}\n")
     for rule_id, kinds in report.without_data.items():
-        typer.echo(f"WARNING: nothing can be said of {rule_id}: the period holds no {', no '.join(kinds)}", err=True)
+        needed = ", no ".join(kinds or ["touchpoint"])
+        typer.echo(f"WARNING: nothing can be said of {rule_id}: the period holds no {needed}", err=True)
     _section("", report.rules, [row for row in report.rules if row.rule_id not in report.without_data or row.live])
     _section("Alerts by day and team", report.alerts, report.alerts)
     _section("Customer minutes by rule and team", report.minutes, report.minutes)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.generated import generated, true_persons
+from tests.support.generated import generated, of_planted_rules, true_persons
 from tests.support.running_stack import Stack, without_versions
 
 pytestmark = pytest.mark.stack
@@ -23,9 +23,7 @@ def as_found(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def found_rows(stack: Stack, truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """What was found of the rules that the truth is complete about."""
-    rules = {friction["rule_id"] for friction in truth["frictions"]}
-    return [row for row in stack.query(FOUND) if row["rule_id"] in rules]
+    return [dict(row) for row in of_planted_rules(stack.query(FOUND), truth)]
 
 
 def found_frictions(stack: Stack, truth: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -95,7 +95,7 @@ def imported(stack: Stack, log: Path, mapping: str = "callcenter") -> None:
     stack.wait()
 
 
-def assert_sql_agrees(stack: Stack) -> None:
+def assert_sql_agrees(stack: Stack, *, has_effort: bool = True) -> None:
     oracle = SqlOracle(stack)
     assert oracle.sessions() == published_sessions(stack)
     assert oracle.redirects() == published_frictions(stack, "channel_redirect")
@@ -103,7 +103,7 @@ def assert_sql_agrees(stack: Stack) -> None:
     assert oracle.chains() == published_chains(stack)
     assert oracle.overspent() == published_overspent(stack)
     ledger = oracle.ledger()
-    assert (ledger.postings > 0, *ledger[1:]) == (True, 1, 4, 0, 0, 0)
+    assert (ledger.postings > 0, *ledger[1:]) == ((True, 1, 4, 0, 0, 0) if has_effort else (False, 0, 0, 0, 0, 0))
 
 
 def test_sql_agrees_on_generated_data_with_late_and_repeated_touchpoints(stack: Stack, tmp_path: Path) -> None:
@@ -155,4 +155,5 @@ def test_sql_agrees_where_sessions_end_when_touchpoints_begin(tmp_path: Path) ->
 )
 def test_sql_agrees_on_real_logs(stack: Stack, log: str, mapping: str) -> None:
     imported(stack, log_file(log), mapping)
-    assert_sql_agrees(stack)
+    # Looking around costs nobody anything.
+    assert_sql_agrees(stack, has_effort=log.startswith("callcenter"))

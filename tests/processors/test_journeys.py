@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from processors.person import judge, restore
+from processors.settings import CoreSettings
 from schemas.outputs import EffortKind, Journey, JourneyStatus
 from schemas.touchpoint import AppliedTouchpoint
 from tests.support.judging import judged
-from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, happened
+from tests.support.touchpoints import ANNA, DAY, HOUR, MINUTE, MONDAY, TENANT, happened
 
 
 def wrote(at: int = MONDAY, **fields: Any) -> AppliedTouchpoint:
@@ -134,7 +136,8 @@ def test_a_contact_after_the_solution_opens_the_matter_again() -> None:
     again = wrote(MONDAY + 2 * DAY, topic="a")
     journey = only(wrote(topic="a"), solved(MONDAY + DAY, topic="a"), again, watermark=MONDAY + 10 * DAY)
     assert (journey.status, journey.outcome) == (JourneyStatus.OPEN, "open")
-    assert judged(wrote(topic="a"), solved(MONDAY + DAY, topic="a"), again).wake_at == MONDAY + 5 * DAY
+    left = (wrote(topic="a"), solved(MONDAY + DAY, topic="a"), again)
+    assert judge(restore(TENANT, ANNA, left), (), MONDAY + 2 * DAY, CoreSettings()).wake_at == MONDAY + 16 * DAY
 
 
 def test_an_event_after_the_journey_closed_republishes_it() -> None:

@@ -17,8 +17,8 @@ def changes(*upserts: Fact, retractions: list[Retraction] | None = None, partiti
     return PersonChanges(partition, TENANT, ANNA, [(fact, 7) for fact in upserts], gone, JUDGEMENT)
 
 
-def friction(friction_id: str = "f1", *, anchor_at: int = MONDAY, is_alertable: bool = True) -> Friction:
-    return facts.friction(friction_id=friction_id, anchor_at=anchor_at, is_alertable=is_alertable, person_key=ANNA)
+def friction(friction_id: str = "f1", *, opened_at: int = MONDAY, is_alertable: bool = True) -> Friction:
+    return facts.friction(friction_id=friction_id, opened_at=opened_at, is_alertable=is_alertable, person_key=ANNA)
 
 
 def test_an_alertable_friction_becomes_an_intent_that_says_all_a_team_needs() -> None:
@@ -38,12 +38,12 @@ def test_frictions_that_must_not_disturb_teams_become_none() -> None:
 
 @pytest.mark.parametrize(("age", "is_told"), [(400 * DAY, True), (400 * DAY + 1, False)])
 def test_frictions_too_far_behind_the_watermark_help_nobody(age: int, is_told: bool) -> None:
-    intents = intents_for([changes(friction(anchor_at=MONDAY - age))], {0: MONDAY}, 400 * DAY)
+    intents = intents_for([changes(friction(opened_at=MONDAY - age))], {0: MONDAY}, 400 * DAY)
     assert bool(intents) is is_told
 
 
 def test_each_partition_has_its_own_time_and_without_one_nothing_is_too_old() -> None:
-    old = friction(anchor_at=MONDAY - 2 * DAY)
+    old = friction(opened_at=MONDAY - 2 * DAY)
     told = intents_for([changes(old, partition=1), changes(old, partition=2)], {1: MONDAY, 2: None}, DAY)
     assert len(told) == 1
 

@@ -42,3 +42,9 @@ def generated(folder: Path, *options: str, persons: int = 150, events: int = 400
     subprocess.run(command, check=True, capture_output=True, cwd=REPOSITORY)
     truth: dict[str, Any] = json.loads((folder / "truth.json").read_text())
     return truth
+
+
+def of_planted_rules(rows: Iterable[Mapping[str, Any]], truth: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Frictions of the rules that a truth is complete about: everyday life holds some of others."""
+    rules = {friction["rule_id"] for friction in truth["frictions"]}
+    return [row for row in rows if row["rule_id"] in rules]

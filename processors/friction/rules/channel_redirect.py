@@ -89,6 +89,8 @@ class ChannelRedirectRule:
                 continue
             earlier = max((latest[key] for key in redirect.matter if key in latest), key=_order, default=None)
             latest.update(dict.fromkeys(redirect.matter, redirect))
+            if redirect.start < self.parameters.effective_from:
+                continue
             if earlier is not None and redirect.start - earlier.start > self.parameters.chain_window_ms:
                 earlier = None
             aftermath = self._aftermath(story, redirect, target, earlier)

@@ -109,4 +109,5 @@ def test_a_rule_whose_kinds_did_not_happen_has_no_data() -> None:
     assert list(without_data([redirect], {"contact.redirected": 0, "contact.started": 5})) == [
         ("channel_redirect", frozenset({"contact.redirected"}))
     ]
-    assert list(without_data([of_anything], {})) == []
+    assert list(without_data([of_anything], {"page.viewed": 1})) == []
+    assert list(without_data([of_anything], {})) == [("effort_budget_exceeded", frozenset())]

@@ -51,7 +51,7 @@ def test_between_so_many_states_only(teams: str, count: int) -> None:
 
 def test_what_follows_between_the_same_states_belongs_to_it() -> None:
     (friction,) = found_by(changing(at_least=3, states=2), *assigned(*"XABABACAD"))
-    assert friction.sentence_en == "4 hops"
+    assert friction.sentence_en == "4 hops: A, B, A, B, A"
     assert named(friction.evidence.checks, "states").value == "A, B, A, B, A"
     assert len(found_by(changing(at_least=3, states=2), *assigned(*"ABABXYXY"))) == 2
 
