@@ -101,8 +101,9 @@ class Friction(msgspec.Struct, frozen=True, kw_only=True):
     """A pattern of friction found in one person's story.
 
     `variant` names what became of it (e.g. `followed`, `lost`). `anchor_at` is the event time of the touchpoint that
-    the friction hangs on, `opened_at` the event time at which it was first true. `is_alertable` is false for imported
-    history and other cases in which teams must not be disturbed; `silenced_by` names the reason.
+    the friction hangs on, `opened_at` the event time at which it was first true. `team` caused it; `owner_team` is told
+    instead, where the rule names one. `is_alertable` is false for imported history and other cases in which teams must
+    not be disturbed; `silenced_by` names the reason.
     """
 
     friction_id: str
@@ -126,6 +127,7 @@ class Friction(msgspec.Struct, frozen=True, kw_only=True):
     sentence_de: str
     is_alertable: bool
     silenced_by: str | None
+    owner_team: str | None = None
 
 
 class EffortKind(StrEnum):

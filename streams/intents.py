@@ -43,7 +43,7 @@ def opened(friction: Friction, version: int) -> AlertIntent:
         rule_id=friction.rule_id,
         variant=friction.variant,
         severity=friction.severity,
-        team=friction.team,
+        team=friction.owner_team or friction.team,
         topic=friction.topic,
         from_channel=friction.from_channel,
         to_channel=friction.to_channel,

@@ -221,7 +221,9 @@ def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> As
         recovered_by=None if standing.recovery is None else standing.recovery.entry.ref,
     )
     severity, parts = severity_of(described.base, finding.variant, circumstances, told.severity)
-    silenced_by = "shadow" if told.shadow else reason_to_stay_silent(described.evidence, standing.refusal)
+    silenced_by = reason_to_stay_silent(described.evidence, standing.refusal, despite_incident=told.despite_incident)
+    if told.shadow:
+        silenced_by = "shadow"
     if silenced_by is None and not finding.is_confirmed:
         silenced_by = "unconfirmed"
     proofs = {entry.order: entry for entry in described.evidence}
@@ -259,6 +261,7 @@ def _assessed(rule: FrictionRule, standing: _Standing, *, person_key: str) -> As
         sentence_de=variant.sentence_de.format_map(described.words),
         is_alertable=silenced_by is None,
         silenced_by=silenced_by,
+        owner_team=told.owner_team,
     )
     if described.costs and isinstance(rule, LedgerRule):
         msg = f"{told.rule_id} judges the effort ledger, so it must not post to it"

@@ -524,6 +524,8 @@ class RuleDefinition(_Part):
     """Found and written, told to nobody."""
     owner_team: str | None = None
     """Who is told, whoever caused it."""
+    despite_incident: bool = False
+    """Told although its touchpoints name an incident: it is about what the company did in one."""
     source: str
     """Where definition and thresholds come from, and what was decided where that was unclear."""
     own_kinds: tuple[str, ...] = ()
@@ -551,8 +553,7 @@ class RuleDefinition(_Part):
         return self
 
     def _problems(self) -> Iterator[str]:
-        if bool(self.patterns) == (self.python is not None):
-            yield "a rule has either patterns or the name of a python class"
+        yield from self._problems_of_form()
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             yield "two variants have the same name"
@@ -572,6 +573,16 @@ class RuleDefinition(_Part):
             if kind not in KINDS and kind not in self.own_kinds:
                 meant = did_you_mean(kind, KINDS)
                 yield f"{kind!r} is no verb of the contract{meant}; if it is one of yours, list it in own_kinds"
+
+    def _problems_of_form(self) -> Iterator[str]:
+        if bool(self.patterns) == (self.python is not None):
+            yield "a rule has either patterns or the name of a python class"
+        if self.python is not None:
+            for name in ("own_kinds", "ignore_places", "guards", "team", "minutes"):
+                if name in self.model_fields_set:
+                    yield f"{name} is for patterns; the class {self.python} decides that itself"
+        elif self.parameters:
+            yield "parameters are for a python class"
 
 
 def kinds_in(part: Any) -> set[str]:

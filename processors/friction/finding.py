@@ -29,7 +29,8 @@ class RuleParameters(msgspec.Struct, frozen=True, kw_only=True):
 
     A new meaning needs a new `version`; any change changes the content hash. `effective_from` (UTC milliseconds) is the
     start of the first anchor that it judges, `effective_until` that of the first one that another version does;
-    frictions in `shadow` are found and told to nobody.
+    frictions in `shadow` are found and told to nobody, those of a rule that holds `despite_incident` also in an
+    incident; `owner_team` is told whoever caused it, `None` for the team that did.
     """
 
     rule_id: str
@@ -39,6 +40,8 @@ class RuleParameters(msgspec.Struct, frozen=True, kw_only=True):
     effective_from: int = 0
     effective_until: int | None = None
     shadow: bool = False
+    despite_incident: bool = False
+    owner_team: str | None = None
 
     def variant(self, name: str) -> Variant:
         """Variant by name.

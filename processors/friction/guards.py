@@ -60,14 +60,18 @@ def scheduled(second: Contact) -> Check:
     return Check("scheduled", reason or "no reason given", "not scheduled", passed=reason not in SCHEDULED_REASONS)
 
 
-def reason_to_stay_silent(evidence: Iterable[Entry], refusal: Entry | None) -> str | None:
+def reason_to_stay_silent(
+    evidence: Iterable[Entry], refusal: Entry | None, *, despite_incident: bool = False
+) -> str | None:
     """Why teams are not told of a friction that holds: imported history, a declared incident, refused profiling.
 
-    `refusal` is the customer's refusal of profiling that held when it happened.
+    `refusal` is the customer's refusal of profiling that held when it happened. With `despite_incident` an
+    incident is no reason.
     """
     touchpoints = [entry.touchpoint for entry in evidence]
     if any(touchpoint.backfill for touchpoint in touchpoints):
         return "backfill"
-    if any(text.startswith("incident:") for touchpoint in touchpoints for text in touchpoint.objects):
+    names = (text for touchpoint in touchpoints for text in touchpoint.objects)
+    if not despite_incident and any(text.startswith("incident:") for text in names):
         return "incident"
     return None if refusal is None else "consent"

@@ -153,6 +153,7 @@ def told(definition: RuleDefinition) -> Iterator[str]:
         f"version {definition.version}",
         f"from {definition.effective_from.isoformat()} on",
         f"told to {definition.owner_team or 'the team that caused it'}",
+        *(["also in an incident"] if definition.despite_incident else []),
         *(["in shadow: found, told to nobody"] if definition.shadow else []),
     ]
     yield f"  {', '.join(notes)}"

@@ -204,6 +204,7 @@ FRICTIONS = _table(
     from_channel=_WORD,
     to_channel=_WORD,
     team=_WORD,
+    owner_team=_WORD,
     topic=_WORD,
     minutes="Float64",
     evidence=_TEXT,

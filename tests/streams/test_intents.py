@@ -32,6 +32,12 @@ def test_an_alertable_friction_becomes_an_intent_that_says_all_a_team_needs() ->
     assert intent.nearest_miss == found.evidence.nearest_miss
 
 
+def test_the_team_that_a_rule_names_is_told_instead_of_the_one_that_caused_it() -> None:
+    caused, named = (facts.friction(person_key=ANNA, team="desk", owner_team=owner) for owner in (None, "security"))
+    teams = [one.team for one in intents_for([changes(caused), changes(named)], {0: MONDAY}, NEVER_TOO_OLD)]
+    assert teams == ["desk", "security"]
+
+
 def test_frictions_that_must_not_disturb_teams_become_none() -> None:
     assert intents_for([changes(friction(is_alertable=False))], {0: MONDAY}, NEVER_TOO_OLD) == []
 

@@ -42,6 +42,8 @@ def compiled(definition: RuleDefinition, calendars: Calendars, until: int | None
         "effective_from": round(definition.effective_from.timestamp() * 1000),
         "effective_until": until,
         "shadow": definition.shadow,
+        "despite_incident": definition.despite_incident,
+        "owner_team": definition.owner_team,
     }
     content_hash = definition_hash(definition)
     if definition.python is None:

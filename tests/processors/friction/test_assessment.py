@@ -7,6 +7,7 @@ import pytest
 from schemas.outputs import Friction, FrictionStatus
 from schemas.touchpoint import AppliedTouchpoint
 from tests.support.judging import frictions, judged
+from tests.support.ruling import definition, found_by, rule_of
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, happened
 
 
@@ -33,6 +34,24 @@ def test_imported_history_and_incidents_alert_nobody(fields: dict[str, Any], sil
     for story in ([called(**fields), called(MONDAY + HOUR)], [called(), called(MONDAY + HOUR, **fields)]):
         friction = only(*story)
         assert (friction.silenced_by, friction.is_alertable) == (silenced_by, silenced_by is None)
+
+
+def test_a_rule_about_what_the_company_does_in_an_incident_is_told_in_one() -> None:
+    outage = happened("incident.opened", MONDAY, actor="system", objects=("incident:7",))
+    promo = happened("outbound.sent", MONDAY + HOUR, actor="system", message_class="promo", channel="email")
+    (friction,) = frictions("tone_deaf_contact", [outage, promo])
+    assert (friction.variant, friction.silenced_by, friction.is_alertable) == ("outage", None, True)
+
+
+@pytest.mark.parametrize("owner", [None, "security"])
+def test_a_rule_may_name_the_team_that_is_told_whoever_caused_it(owner: str | None) -> None:
+    told = definition(
+        {"sequence": {"first": {"kind": "contact.started"}, "then": {"kind": "contact.started"}, "within": "1d"}},
+        owner_team=owner,
+    )
+    story = [happened("contact.started", MONDAY + at, id=f"{at}", team="desk", thread_id=f"{at}") for at in (0, HOUR)]
+    (friction,) = found_by(rule_of(told), *story)
+    assert (friction.team, friction.owner_team) == ("desk", owner)
 
 
 @pytest.mark.parametrize(

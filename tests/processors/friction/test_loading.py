@@ -2,8 +2,10 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ from processors.friction.loading import (
     load_definition,
     load_definitions,
 )
-from tests.support.rule_files import CALLED_AGAIN, STATUS_CHASING, changed
+from tests.support.rule_files import CALLED_AGAIN, STATUS_CHASING, called_again, changed
 
 
 def problems(text: str) -> list[str]:
@@ -290,3 +292,26 @@ def test_working_days_are_for_deadlines_only() -> None:
     (problem,) = broken(("within: 24h", "within: 2wd"))
     assert "working days are for deadlines on a business calendar only" in problem
     assert Span(working_days=2) != Span(ms=2)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            {"guards": [{"name": "g", "anchor": {"reason": ["x"]}, "says": "s"}]},
+            "guards is for patterns; the class",
+        ),
+        ({"ignore_places": ["kiosk"]}, "ignore_places is for patterns; the class Own decides that itself"),
+        ({"team": "anchor"}, "team is for patterns; the class Own decides that itself"),
+    ],
+)
+def test_what_a_class_of_its_own_would_ignore_is_refused(more: dict[str, Any], said: str) -> None:
+    told = yaml.safe_load(CALLED_AGAIN)
+    told = {name: value for name, value in told.items() if name not in {"patterns", "guards"}}
+    with pytest.raises(RuleFileError, match=said):
+        load_definition(yaml.safe_dump(told | {"python": "Own"} | more), "x.yaml")
+
+
+def test_parameters_without_a_class_are_refused() -> None:
+    with pytest.raises(RuleFileError, match="parameters are for a python class"):
+        called_again(("title:", "parameters: {window: 7d}\ntitle:"))

@@ -1,0 +1,58 @@
+CREATE OR REPLACE VIEW v_frictions $on_cluster
+(
+    `tenant` LowCardinality(String) COMMENT 'The company or brand.',
+    `friction_id` String COMMENT 'The friction; 32 hexadecimal characters, the same after every replay.',
+    `rule_id` LowCardinality(String) COMMENT 'The pattern, e.g. channel_redirect; journeys rules list names all.',
+    `rule_version` UInt32 COMMENT 'Version of the rule that found it.',
+    `variant` LowCardinality(String) COMMENT 'What became of it, in the words of the rule, e.g. followed or lost.',
+    `status` LowCardinality(String) COMMENT 'open, or cleared by what followed.',
+    `severity` UInt8 COMMENT '1 (slight) to 5 (severe).',
+    `person_key` String COMMENT 'The person who met it.',
+    `journey_id` String COMMENT 'The journey in which it happened.',
+    `anchor_at` DateTime64(3, 'UTC') COMMENT 'Event time of the touchpoint that it hangs on, UTC.',
+    `opened_at` DateTime64(3, 'UTC') COMMENT 'Event time at which it was first true, UTC.',
+    `from_channel` LowCardinality(String) COMMENT 'The channel that the customer came from; empty where the pattern has none.',
+    `to_channel` LowCardinality(String) COMMENT 'The channel that the customer went or was sent to; empty where the pattern has none.',
+    `team` LowCardinality(String) COMMENT 'The team that caused it; empty when unknown.',
+    `owner_team` LowCardinality(String) COMMENT 'The team that is told, as the rule says; empty for the one that caused it.',
+    `topic` LowCardinality(String) COMMENT 'What it was about; empty when unknown.',
+    `minutes` Float64 COMMENT 'Customer minutes that it cost.',
+    `evidence` String COMMENT 'Why the rule fired, as JSON: touchpoints, tested values beside thresholds, guards, severity, nearest miss.',
+    `evidence_touchpoints` Array(String) COMMENT 'Touchpoints that prove it, as tenant/source/id; the column touchpoint_key of v_touchpoints.',
+    `nearest_miss` String COMMENT 'What would have had to be different for the rule not to fire.',
+    `sentence_en` String COMMENT 'What happened, in one English sentence without personal data.',
+    `sentence_de` String COMMENT 'What happened, in one German sentence without personal data.',
+    `is_alertable` Bool COMMENT 'Whether teams may be told.',
+    `silenced_by` LowCardinality(String) COMMENT 'Why teams are not told, e.g. backfill, incident, consent; empty when they may be.',
+    `version` UInt64 COMMENT 'Which row counts: the highest. Grows with every change; equal versions mean equal content.'
+)
+DEFINER = CURRENT_USER SQL SECURITY DEFINER
+AS SELECT
+    tenant,
+    friction_id,
+    rule_id,
+    rule_version,
+    variant,
+    status,
+    severity,
+    person_key,
+    journey_id,
+    anchor_at,
+    opened_at,
+    from_channel,
+    to_channel,
+    team,
+    owner_team,
+    topic,
+    minutes,
+    evidence,
+    JSONExtract(evidence, 'touchpoints', 'Array(String)') AS evidence_touchpoints,
+    JSONExtractString(evidence, 'nearest_miss') AS nearest_miss,
+    sentence_en,
+    sentence_de,
+    is_alertable,
+    silenced_by,
+    version
+FROM frictions FINAL
+WHERE is_deleted = 0
+COMMENT 'Patterns of friction found, one row each, with evidence.'
