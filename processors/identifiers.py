@@ -14,6 +14,9 @@ MAX_ANCHOR_EPOCH: Final = 2**10 - 1
 MAX_EPOCH: Final = 2**12 - 1
 MAX_TOUCHPOINTS: Final = 2**24 - 1
 MAX_DEADLINES: Final = 2**18 - 1
+#: As many touchpoints as a change to the rules counts: more than come to one person until all workers know of it, so
+#: that rows of workers who know of different changes never have one version. Leaves room for 4,095 changes.
+RULE_CHANGE: Final = 2**12
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -33,8 +36,8 @@ def pack_version(epoch: int, touchpoints: int, deadlines_passed: int) -> int:
     """Version of a person's rows: epoch (12 bits), touchpoints ever applied (24), deadlines of that set passed (18).
 
     It grows with every change of content: the set may have shrunk (another epoch), else there are more touchpoints, or
-    the same ones and more of their deadlines passed. A change to the rules that concerns the person counts like another
-    touchpoint. See `anchored` for rows that several persons published in turn.
+    the same ones and more of their deadlines passed. Each change to the rules that concerns the person counts like
+    `RULE_CHANGE` touchpoints. See `anchored` for rows that several persons published in turn.
 
     Raises:
         ValueError: a part does not fit its bits.

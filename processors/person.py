@@ -12,7 +12,7 @@ from processors.friction.assessment import Assessment, assess
 from processors.friction.attention import Attention
 from processors.friction.finding import FrictionRule
 from processors.friction.story import Story
-from processors.identifiers import content_hash, pack_version, unpack_version
+from processors.identifiers import RULE_CHANGE, content_hash, pack_version, unpack_version
 from processors.membership import Membership
 from processors.settings import CoreSettings
 from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
@@ -319,7 +319,7 @@ def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark
         postings=ledger.postings,
         person=person,
         wake_at=wake_at,
-        version=pack_version(state.epoch, len(state._set) + state.archived + rule_changes, passed),
+        version=pack_version(state.epoch, len(state._set) + state.archived + RULE_CHANGE * rule_changes, passed),
         hashes=hashes,
         anchor_epochs=_anchor_epochs(state, sessions, journeys, assessment, ledger.postings),
     )

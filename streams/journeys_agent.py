@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from processors.friction.book import Book
 from processors.keyring import Keyring
 from processors.settings import CoreSettings, SessionEnd
 from schemas.alerts import encode_intent
@@ -78,7 +79,7 @@ class JourneysAgent:
         self._keyring: Keyring | None = None
         self._rule_log: RuleLog | None = None
         self._rules = LiveRules()
-        self._has_new_rules = False
+        self._in_use = self._rules.book
         self._turns = Turns()
         self._to_assign: frozenset[int] | None = None
         #: Partition to the offset before which the tables hold everything, until the first records show it is enough.
@@ -100,6 +101,7 @@ class JourneysAgent:
     def begin(self, lives: Mapping[str, str], partitions: int, keyring: Keyring) -> None:
         """Start with what is known: the incarnation of each topic, partitions of the keyed one, and the secret."""
         settings = self._settings
+        self._in_use = self._rules.book
         self._keyring = keyring
         self._coordinator = Coordinator(
             Owner(self._rules.book.rules, core_settings(settings), settings.max_persons, settings.max_touchpoints),
@@ -139,7 +141,7 @@ class JourneysAgent:
         """Take new rules; flush what has waited long enough."""
         if self._rule_log is not None:
             self.learn(await self._rule_log.read_new())
-        if self._has_new_rules and self._to_assign is None:
+        if not self._uses_all_rules:
             await self._turns.take(self._use_rules)
         if self._oldest is not None and _now_s() - self._oldest >= self._settings.flush.max_age_s:
             await self._turns.take(self._flush)
@@ -152,7 +154,6 @@ class JourneysAgent:
             _log.info("rule_taken", rule=change.key, effective_from=effective_from, is_retired=change.text is None)
         for change, why in learned.refused:
             _log.error("rule_refused", rule=change.key, why=why)
-        self._has_new_rules |= bool(learned.taken)
 
     async def finish(self, within_s: float) -> None:
         """Flush a last time."""
@@ -193,8 +194,13 @@ class JourneysAgent:
 
     @property
     def is_at_peace(self) -> bool:
-        """Whether there is nothing to make up for."""
-        return not self._making_up
+        """Whether there is nothing to make up for, and no rule that it has not begun to judge by."""
+        return not self._making_up and self._uses_all_rules
+
+    @property
+    def _uses_all_rules(self) -> bool:
+        """Whether it judges by all rules that it knows; before it has read of its partitions, that is still to come."""
+        return self._to_assign is not None or self._in_use is self._rules.book
 
     async def _end(self, within_s: float) -> None:
         await self._let_go(within_s, self._flush)
@@ -245,15 +251,18 @@ class JourneysAgent:
         stored = await self._store.read(methodcaller("load_rule_changes"))
         self.learn(stored)
         await self._record_rules(change for change in self._rules.changes if change not in stored)
-        await self.coordinator.use(self._rules.book)
-        self._has_new_rules = False
+        await self._use(self._rules.book)
 
     async def _use_rules(self) -> None:
-        self._has_new_rules = False
+        book = self._rules.book
         await self._record_rules(self._rules.changes)
-        await self.coordinator.use(self._rules.book)
+        await self._use(book)
         if self._oldest is None and not self.coordinator.is_idle:
             self._oldest = _now_s()
+
+    async def _use(self, book: Book) -> None:
+        await self.coordinator.use(book)
+        self._in_use = book
 
     async def _record_rules(self, changes: Iterable[RuleChange]) -> None:
         block = rule_change_block(changes, token_prefix=RULES)

@@ -1,10 +1,11 @@
 """The rules that are live: the shipped ones, and what was published or retired since."""
 
 from collections.abc import Iterable
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from processors.friction.book import Book, RuleRefused, accepted, rule_book
-from processors.friction.catalogue import default_calendars, definitions
+from processors.friction.catalogue import default_calendars, default_rules, definitions
 from processors.friction.definition import RuleDefinition
 from processors.friction.engine import compiled
 from processors.friction.finding import FrictionRule
@@ -47,7 +48,7 @@ class LiveRules:
                 continue
             self._known[change.key] = change
             try:
-                definition = accepted(change, _compiled)
+                definition = _accepted(change)
             except RuleRefused as error:
                 learned.refused.append((change, str(error)))
                 continue
@@ -64,5 +65,18 @@ def _age(change: RuleChange) -> tuple[int, str]:
     return change.published_at, change.text or ""
 
 
+@lru_cache(maxsize=256)
+def _accepted(change: RuleChange) -> RuleDefinition | None:
+    return accepted(change, _compiled)
+
+
 def _compiled(definition: RuleDefinition, until: int | None) -> FrictionRule:
+    shipped = _shipped().get(definition.id)
+    if until is None and shipped is not None and shipped[0] is definition:
+        return shipped[1]
     return compiled(definition, default_calendars(), until)
+
+
+@cache
+def _shipped() -> dict[str, tuple[RuleDefinition, FrictionRule]]:
+    return {definition.id: (definition, rule) for definition, rule in zip(definitions(), default_rules(), strict=True)}

@@ -11,6 +11,7 @@ from processors.watermarks import Watermark
 from schemas.identity import IdentityLink, LinkKind, identifier_of
 from schemas.touchpoint import AppliedTouchpoint, TouchpointKey
 from sinks.alerts.ledger import plan
+from streams.live_rules import LiveRules
 from tests.simulation.story import REFUSED_SOURCE
 from tests.support.keyed_log import one_look, without_erased
 from tests.support.memory_store import Row, link_of
@@ -39,7 +40,9 @@ def check_end(world: "World") -> None:
         and entry.touchpoint.source != REFUSED_SOURCE
         and (left := without_erased(entry, erased)) is not None
     ]
-    expected, alertable = one_look(told, log.ticks, world.story.limits, _rotated(world))
+    live = LiveRules()
+    live.learn(change for _, change in world.story.changes)
+    expected, alertable = one_look(told, log.ticks, world.story.limits, _rotated(world), live.book)
     actual = tables.facts()
     for kind, facts in expected.facts().items():
         if actual[kind] != facts:

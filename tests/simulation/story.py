@@ -5,6 +5,8 @@ statements that link and part, requests to be forgotten, duplicates, late ones, 
 """
 
 import random
+from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 from processors.admission import AdmissionSettings
@@ -13,6 +15,7 @@ from processors.keyring import Key, Keyring
 from processors.kinds import ERASE_REQUESTED
 from schemas.codec import encode
 from schemas.log import Position
+from schemas.rule_changes import RuleChange
 from schemas.ticks import SourceProgress, Tick, encode_tick
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 from streams.broker import Outgoing
@@ -21,6 +24,7 @@ from streams.intake import owner_partition, read_record
 from streams.settings import IdentitySettings, Settings
 from streams.topics import KEYED, TOUCHPOINTS
 from tests.support.deliveries import a_record
+from tests.support.rule_files import CALLED_AGAIN, changed
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY
 
 #: Source of touchpoints that the store refuses for good.
@@ -40,6 +44,26 @@ _STEPS = (0, MINUTE, 30 * MINUTE, HOUR, 24 * HOUR, 48 * HOUR, 72 * HOUR, 7 * DAY
 #: Some longer than the group waits.
 _PAUSES_S = (0.2, 1.5, 5.0, 20.0)
 _OBJECTS = ((), (), ("case:1",), ("order:1",), ("order:2:line",))
+_SHIPPED = (files("processors.friction.rules") / "channel_redirect.yaml").read_text(encoding="utf-8")
+#: A rule that nobody shipped, and a shipped one: by another measure, in a shadow, or no more.
+_RULES = (
+    (
+        "called_again",
+        (
+            changed(CALLED_AGAIN, ("shadow: true", "shadow: false")),
+            changed(CALLED_AGAIN, ("within: 7d", "within: 24h"), ("base: 2", "base: 4")),
+            None,
+        ),
+    ),
+    (
+        "channel_redirect",
+        (
+            changed(_SHIPPED, ("version: 1", "version: 3"), ("follow_window: 48h", "follow_window: 24h")),
+            changed(_SHIPPED, ("version: 1", "version: 3\nshadow: true")),
+            None,
+        ),
+    ),
+)
 _SETTINGS = Settings(alert_max_age_days=100_000.0)
 _KEYS = (Key(b"the key of the first years, for tests"), Key(b"the key after the rotation, for tests", MONDAY + 9 * DAY))
 
@@ -74,6 +98,8 @@ class Story(NamedTuple):
     knows_tokens: bool
     #: Whether identities are soon seen with too many others to be anybody's.
     is_crowded: bool
+    #: Seconds, and how the rules change then.
+    changes: tuple[tuple[float, RuleChange], ...]
 
 
 def tell(seed: int) -> Story:
@@ -117,7 +143,26 @@ def tell(seed: int) -> Story:
         mishaps,
         draw.random() < 0.5,
         is_crowded,
+        tuple(_changes(draw, end)),
     )
+
+
+def _changes(draw: random.Random, end: float) -> Iterator[tuple[float, RuleChange]]:
+    """Versions of two rules, in whatever order they are told, for what begins before, within or after the story."""
+    for version in range(3, 3 + draw.choice([0, 0, 1, 2, 3])):
+        rule_id, texts = draw.choice(_RULES)
+        moment = MONDAY + draw.randint(-24, 20 * 24) * HOUR
+        text = draw.choice(texts)
+        yield (
+            draw.uniform(0, end),
+            RuleChange(
+                rule_id=rule_id,
+                version=version,
+                effective_from=moment,
+                published_at=version,
+                text=None if text is None else changed(text, ("version: 3", f"version: {version}")),
+            ),
+        )
 
 
 class _Writer:
@@ -247,3 +292,8 @@ class _Writer:
         value = encode_tick(Tick((progress,)))
         for partition in range(self._partitions):
             self._records.append((self._at, Outgoing(KEYED, partition, None, value, None, TICK_HEADERS)))
+
+
+def no_time_passed(partition: int) -> Outgoing:
+    """A tick that tells nothing new."""
+    return Outgoing(KEYED, partition, None, encode_tick(Tick((SourceProgress(0, None),))), None, TICK_HEADERS)

@@ -19,7 +19,7 @@ from tests.support.memory_store import MemoryStore, Row, link_of, rows_of
 _T = TypeVar("_T")
 _IDS = {table.name: id_column for table, id_column in FACTS.values()}
 #: What is right whenever it comes.
-_AT_ANY_TIME = {"erased_identifiers", "erasure_receipts"}
+_AT_ANY_TIME = {"erased_identifiers", "erasure_receipts", "rule_changes"}
 #: How likely a deletion ends after each table while things go wrong.
 _CUT = 0.15
 

@@ -29,6 +29,8 @@ _FINISH_WITHIN_S = 4.0
 _TICK_S = 0.4
 _HEARTBEAT_S = 0.5
 _COMMIT_S = 0.3
+#: How likely new rules have arrived at a tick.
+_HEARS = 0.3
 
 
 class WorkerProducer:
@@ -158,6 +160,9 @@ class Worker:
             WorkerStore(scheduler, self.process, world.tables, self._owns, self.consumer.is_member),
             WorkerProducer(self.process, log),
         )
+        self._published = world.published
+        self._learned = 0
+        self._learn()
         self.agent.begin(LIVES, story.partitions, story.keyring)
         self._take = self.agent.coordinator.take
         self.agent.coordinator.take = self._counted  # type: ignore[method-assign]
@@ -174,7 +179,12 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        return self.agent.coordinator.is_idle and self.agent.is_at_peace
+        return self.agent.coordinator.is_idle and self.agent.is_at_peace and self._learned == len(self._published)
+
+    @property
+    def waits_for(self) -> frozenset[int]:
+        """Partitions that it was given and has not read anything of: it knows nothing of them yet."""
+        return self.agent._to_assign or frozenset()
 
     async def stop(self) -> None:
         """SIGTERM."""
@@ -244,8 +254,15 @@ class Worker:
     async def _tick(self) -> None:
         while not self._is_ending:
             await self.process.awake()
+            if self._scheduler.random.random() < _HEARS:
+                self._learn()
             await self.agent.tick()
             await asyncio.sleep(_TICK_S)
+
+    def _learn(self) -> None:
+        """Read what is new on the topic of rules."""
+        self.agent.learn(self._published[self._learned :])
+        self._learned = len(self._published)
 
     async def _heartbeat(self) -> None:
         while True:

@@ -3,11 +3,12 @@
 import asyncio
 from typing import NamedTuple
 
+from schemas.rule_changes import RuleChange
 from tests.simulation.broker import Group, Log
 from tests.simulation.clock import NothingLeft
 from tests.simulation.ending import check_end
 from tests.simulation.scheduler import Event, Scheduler
-from tests.simulation.story import Story, tell
+from tests.simulation.story import Story, no_time_passed, tell
 from tests.simulation.tables import Tables
 from tests.simulation.violation import Violation
 from tests.simulation.worker import Worker
@@ -43,6 +44,8 @@ class World:
         self.log = Log(self.scheduler, self.story, self.tables)
         self.group = Group(self.scheduler, self.log, self.tables)
         self.workers: list[Worker] = []
+        #: Changes to the rules that were told so far.
+        self.published: list[RuleChange] = []
         self._started = 0
 
     def run(self) -> None:
@@ -78,7 +81,7 @@ class World:
         for _ in range(self.story.workers):
             self.start()
         loop = self.scheduler.loop
-        tasks = [loop.create_task(self._intake()), loop.create_task(self._moves())]
+        tasks = [loop.create_task(work) for work in (self._intake(), self._moves(), self._publish())]
         await asyncio.gather(*tasks)
         await asyncio.sleep(self.scheduler.random.choice((0.0, 2.0, 8.0)))
         self.scheduler.heal()
@@ -89,11 +92,16 @@ class World:
             if loop.time() > deadline:
                 ends = [len(records) for records in self.log.partitions]
                 self.scheduler.fail("I10: not done in time", f"committed {self.group.committed} of {ends}")
+            if self.story.changes:
+                # Intake goes on to tell the time, which is what workers that were given partitions begin with.
+                self.log.append([no_time_passed(part) for worker in self.workers for part in worker.waits_for])
             await asyncio.sleep(0.5)
 
     @property
     def _is_drained(self) -> bool:
-        return self.group.is_done and bool(self.workers) and all(worker.is_idle for worker in self.workers)
+        have_begun = not self.story.changes or not any(worker.waits_for for worker in self.workers)
+        is_idle = bool(self.workers) and all(worker.is_idle for worker in self.workers)
+        return self.group.is_done and have_begun and is_idle
 
     async def _end(self) -> None:
         """Leave nothing behind that would go on, or complain, after the loop is closed."""
@@ -116,6 +124,13 @@ class World:
             if at > loop.time():
                 await asyncio.sleep(at - loop.time())
             self.log.append([record])
+
+    async def _publish(self) -> None:
+        loop = self.scheduler.loop
+        for at, change in sorted(self.story.changes, key=lambda told: told[0]):
+            await asyncio.sleep(max(0.0, at - loop.time()))
+            self.scheduler.note("rules", f"{change.key} from {change.effective_from} on")
+            self.published.append(change)
 
     async def _moves(self) -> None:
         loop = self.scheduler.loop

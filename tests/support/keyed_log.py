@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from processors.friction.book import Book
 from processors.friction.catalogue import default_rules
 from processors.history import judged
 from processors.identities import home, links_of, resolve
@@ -45,6 +46,7 @@ Entry = AppliedTouchpoint | Tick | DeadLetter | Forward | Wake
 LOG = LogName("journeys-journeys", "touchpoints.keyed", "first-life")
 NEVER_TOO_OLD = 10_000 * 86_400_000
 RULES = default_rules()
+BOOK = Book(RULES)
 CORE = CoreSettings()
 LIMITS = IdentityLimits()
 
@@ -254,6 +256,7 @@ def one_look(
     ticks: Sequence[Iterable[Tick]],
     limits: IdentityLimits,
     links: Iterable[IdentityLink] = (),
+    book: Book = BOOK,
 ) -> tuple[MemoryStore, set[str]]:
     """What follows from all touchpoints, the ticks of each partition and more links, and the frictions that alert."""
     touchpoints = list(touchpoints)
@@ -275,7 +278,7 @@ def one_look(
         partition = owner_partition(key, len(ticks))
         membership = Membership(frozenset(resolution.members(key)), resolution.placeholders, {}, 0)
         state = restore(own[0].touchpoint.tenant, key, own, membership=membership)
-        judgement = judge(state, RULES, watermarks[partition].value or 0, CORE)
+        judgement = judge(state, book.rules, watermarks[partition].value or 0, CORE, book.moments)
         alertable |= {friction.friction_id for friction in judgement.frictions if friction.is_alertable}
         for block in (
             session_block([(session, 0) for session in judgement.sessions], token_prefix=""),

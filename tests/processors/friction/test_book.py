@@ -14,7 +14,7 @@ from processors.friction.catalogue import default_calendars, definitions
 from processors.friction.definition import RuleDefinition
 from processors.friction.engine import compiled
 from processors.friction.finding import FrictionRule
-from processors.identifiers import unpack_version
+from processors.identifiers import RULE_CHANGE, unpack_version
 from processors.person import judge, restore
 from processors.settings import CoreSettings
 from schemas.outputs import Friction
@@ -172,7 +172,7 @@ def test_rows_have_growing_versions_when_a_change_is_learned(
         assert later == earlier
         return
     assert later.version > earlier.version
-    assert unpack_version(later.version)[1] == unpack_version(earlier.version)[1] + 1
+    assert unpack_version(later.version)[1] == unpack_version(earlier.version)[1] + RULE_CHANGE
     assert later.person.rule_changes == earlier.person.rule_changes + 1
     assert later.person.rule_changes == bisect_right(sorted(one.effective_from for one in changes), last)
 
