@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -12,16 +11,14 @@ HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 
 
-FIRST_ANSWER_MS: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        **dict.fromkeys(("phone", "ivr", "store"), 5 * MINUTE_MS),
-        **dict.fromkeys(("chat", "bot"), 3 * MINUTE_MS),
-        **dict.fromkeys(("messenger", "social", "sms"), 4 * HOUR_MS),
-        "email": 12 * HOUR_MS,
-        **dict.fromkeys(("web", "app", "form", "portal"), DAY_MS),
-        "letter": 5 * DAY_MS,
-    }
-)
+FIRST_ANSWER_MS: Final[dict[str, int]] = {
+    **dict.fromkeys(("phone", "ivr", "store"), 5 * MINUTE_MS),
+    **dict.fromkeys(("chat", "bot"), 3 * MINUTE_MS),
+    **dict.fromkeys(("messenger", "social", "sms"), 4 * HOUR_MS),
+    "email": 12 * HOUR_MS,
+    **dict.fromkeys(("web", "app", "form", "portal"), DAY_MS),
+    "letter": 5 * DAY_MS,
+}
 
 
 class SessionEnd(StrEnum):
@@ -46,7 +43,7 @@ class ContinuityScale(msgspec.Struct, frozen=True, kw_only=True):
     identity_weight: float = 0.10
     #: A score of fewer known components says nothing.
     least_known: int = 2
-    first_answer_ms: Mapping[str, int] = FIRST_ANSWER_MS
+    first_answer_ms: Mapping[str, int] = msgspec.field(default_factory=FIRST_ANSWER_MS.copy)
 
 
 class EffortBudgets(msgspec.Struct, frozen=True, kw_only=True):
