@@ -1,6 +1,6 @@
 """context_loss: the customer or the matter went elsewhere, and what was known stayed behind."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from processors.continuity import Switch, SwitchKind
 from processors.durations import spell_duration
@@ -27,6 +27,13 @@ class ContextLoss(RuleParameters, frozen=True, kw_only=True):
     least_known: int = 2
     re_explain_ms: int = 2 * MINUTE_MS
     item_ms: int = MINUTE_MS // 2
+
+
+class _Lost(NamedTuple):
+    """A switch, and what it was about: a conversation may name its topic later than it began."""
+
+    switch: Switch
+    topic: str | None
 
 
 class ContextLossRule:
@@ -57,7 +64,11 @@ class ContextLossRule:
         told = self.parameters
         return Findings(
             [
-                Finding(switch.opening, TRANSFERRED if switch.kind is SwitchKind.TRANSFER else LOST, switch)
+                Finding(
+                    switch.opening,
+                    TRANSFERRED if switch.kind is SwitchKind.TRANSFER else LOST,
+                    _Lost(switch, topic_of(switch.opening)),
+                )
                 for switch in story.switches
                 if switch.known >= told.least_known and switch.score is not None and switch.score < told.below
             ]
@@ -66,14 +77,15 @@ class ContextLossRule:
     def describe(self, finding: Finding) -> Description:
         """Everything about one switch."""
         told, anchor = self.parameters, finding.anchor
-        switch: Switch = finding.facts
+        lost: _Lost = finding.facts
+        switch = lost.switch
         proofs = (switch.via, switch.before, anchor, *(entry for entry, _ in switch.asked_again))
         return Description(
             base=told.variant(finding.variant).base,
             from_channel=switch.from_channel,
             to_channel=switch.to_channel,
             team=switch.from_team,
-            topic=topic_of(anchor),
+            topic=lost.topic,
             costs=self._costs(switch),
             evidence=tuple(dict.fromkeys(entry for entry in proofs if entry is not None)),
             checks=(
@@ -88,7 +100,7 @@ class ContextLossRule:
             words=words_for(
                 switch.from_channel,
                 switch.to_channel,
-                topic_of(anchor),
+                lost.topic,
                 score=f"{switch.score:.2f}",
                 after=spell_duration(anchor.start - switch.before.start),
             ),
