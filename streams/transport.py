@@ -141,7 +141,9 @@ class ChunkConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._rewinds: dict[TP, int] = {}
+        self._must_rewind = False
+        #: Of partitions that were rewound: from where on they are read again, whatever was committed.
+        self._rewound: dict[TP, int] = {}
         self._handed_over: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> ChunkConsumerThread:
@@ -170,6 +172,8 @@ class ChunkConsumer(driver.Consumer):
         """
         if chunk.assignment == self._acknowledged_assignment:
             self._acked[chunk.place].append(chunk.records[-1].offset)
+            if chunk.place in self._rewound:
+                self._rewound[chunk.place] = chunk.records[-1].offset + 1
 
     def ack(self, message: Message) -> bool:  # noqa: ARG002 - Faust's signature
         """Do nothing: Faust also acknowledges what its streams skip around a rebalance, which nobody has processed."""
@@ -202,7 +206,8 @@ class ChunkConsumer(driver.Consumer):
         """Read a partition again from an offset; chunks already fetched, of any partition, are fetched again too."""
         self.assignment_number += 1
         self._acknowledged_assignment = self.assignment_number
-        self._rewinds[place] = offset
+        self._rewound[place] = offset
+        self._must_rewind = True
 
     async def commit_acknowledged(self) -> None:
         """Commit everything that was acknowledged before the call."""
@@ -213,7 +218,8 @@ class ChunkConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Begin a new assignment before anybody is told that the old one ended; commit what is finished meanwhile."""
         self.assignment_number += 1
-        self._rewinds.clear()
+        self._must_rewind = False
+        self._rewound.clear()
         self._handed_over.clear()
         await super().on_partitions_revoked(revoked)
         await self.commit_acknowledged()
@@ -244,7 +250,7 @@ class ChunkConsumer(driver.Consumer):
         if not self.flow_active:
             await self._seek_amid_rebalance()
             return
-        if self._rewinds:
+        if self._must_rewind:
             await self._perform_rewinds()
             return
         for tp, records in fetched.items():
@@ -267,9 +273,11 @@ class ChunkConsumer(driver.Consumer):
 
     async def _perform_rewinds(self) -> None:
         # No fetch is under way: this is called by the one task that fetches.
-        rewinds, self._rewinds = self._rewinds, {}
+        self._must_rewind = False
+        # Those rewound earlier too: what was committed lies beyond what they have read again so far.
+        rewound = self._rewound.copy()
         await self.perform_seek()
-        await self._thread.seek_wait(rewinds)
+        await self._thread.seek_wait(rewound)
 
     def _chunk_message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
         last = chunk.records[-1]

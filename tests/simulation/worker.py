@@ -58,6 +58,7 @@ class Consumer:
         self._acked: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._at: dict[int, int] = {}
+        self._rewound: dict[int, int] = {}
         self._member_until = 0.0
         self._committing = asyncio.Lock()
         self.has_acked = asyncio.Event()
@@ -76,6 +77,8 @@ class Consumer:
     def acknowledge(self, chunk: Chunk) -> None:
         if chunk.assignment == self._acknowledged_assignment:
             self._acked[chunk.place.partition] = chunk.records[-1].offset + 1
+            if chunk.place.partition in self._rewound:
+                self._rewound[chunk.place.partition] = chunk.records[-1].offset + 1
             self.has_acked.set()
 
     def committed_offset(self, place: Any) -> int | None:
@@ -85,8 +88,8 @@ class Consumer:
         self.assignment_number += 1
         self._acknowledged_assignment = self.assignment_number
         self._acked.clear()
-        self._at = {partition: self._committed.get(partition, 0) for partition in self._at}
-        self._at[place.partition] = offset
+        self._rewound[place.partition] = offset
+        self._at = {partition: self._committed.get(partition, 0) for partition in self._at} | self._rewound
 
     async def commit_acknowledged(self) -> None:
         async with self._committing:
@@ -112,6 +115,7 @@ class Consumer:
     def begin(self, partitions: frozenset[int], generation: int) -> None:
         self.partitions = partitions
         self.generation = generation
+        self._rewound.clear()
         self._committed = {partition: at for partition in partitions if (at := self._group.committed[partition])}
         self._at = {partition: self._committed.get(partition, 0) for partition in partitions}
         self.heartbeat()

@@ -289,3 +289,34 @@ def test_a_partition_can_be_rewound_to_its_very_start(kafka: KafkaSettings) -> N
         assert subject.collector.offsets(0) == list(range(last + 1))
 
     run(kafka, "restarts", scenario)
+
+
+def test_partitions_are_rewound_one_after_the_other_and_none_skips_what_it_has_to_read_again(
+    kafka: KafkaSettings,
+) -> None:
+    """What was committed lies beyond what a rewound partition has read again when the next one is rewound."""
+
+    async def scenario(subject: Running) -> None:
+        lasts = {partition: await next_offset(subject, partition) for partition in (0, 1)}
+        for delivery in subject.collector.deliveries:
+            delivery.acknowledge()
+        await subject.committed()
+        old = {partition: subject.collector.last(partition) for partition in (0, 1)}
+        subject.collector.deliveries.clear()
+        old[0].rewind(0)
+        await has_read(subject, 0, lasts[0])
+        # Nothing of it is acknowledged yet, so it is read once more.
+        subject.collector.deliveries.clear()
+        old[1].rewind(0)
+        for partition in (0, 1):
+            await has_read(subject, partition, lasts[partition])
+            assert subject.collector.offsets(partition) == list(range(lasts[partition] + 1))
+
+        for delivery in subject.collector.deliveries:
+            delivery.acknowledge()
+        subject.collector.deliveries.clear()
+        old[0].rewind(1)
+        await has_read(subject, 0, lasts[0])
+        assert subject.collector.offsets(1) == [], "what was acknowledged since is not read again"
+
+    run(kafka, "one-after-the-other", scenario)
