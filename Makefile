@@ -34,7 +34,7 @@ demo: $(if $(wildcard $(DEV)),$(DEV),$(LOCAL)) ## Run the whole pipeline on gene
 
 .PHONY: test
 # Many wait for servers most of the time: more processes than a small machine has cores.
-test: $(DEV) ## Run all tests
+test: $(DEV) ## Run the tests (ARGS="-m long": those that take minutes each)
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 .PHONY: check

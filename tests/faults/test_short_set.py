@@ -16,14 +16,21 @@ SMALL = Scale(events=600, seconds=8, deaths=8)
 
 @pytest.mark.parametrize(
     ("name", "seed"),
-    [("kill-at-each-step", 101), ("clickhouse-killed", 102), ("ranges-again", 103), ("shuffled", 104)],
+    [
+        ("kill-at-each-step", 101),
+        ("clickhouse-killed", 102),
+        ("ranges-again", 103),
+        pytest.param("shuffled", 104, marks=pytest.mark.long),
+    ],
 )
 def test_on_the_embedded_broker_every_invariant_holds(tmp_path: Path, name: str, seed: int) -> None:
     _assert_all_hold(tmp_path, name, "embedded", seed)
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize(("name", "seed"), [("rebalance-storm", 201), ("broker-restarted", 202)])
+@pytest.mark.parametrize(
+    ("name", "seed"), [("rebalance-storm", 201), pytest.param("broker-restarted", 202, marks=pytest.mark.long)]
+)
 def test_on_apache_kafka_every_invariant_holds(tmp_path: Path, name: str, seed: int) -> None:
     _assert_all_hold(tmp_path, name, "kafka", seed)
 

@@ -50,6 +50,7 @@ def settle(stack: Stack) -> None:
         stack.run("wait", "--timeout", "900", within_s=920)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_what_is_live_follows_from_the_touchpoints_and_what_is_planted_is_found(stack: Stack, tmp_path: Path) -> None:
     truth = generated(tmp_path, "--identities", persons=30, events=400, seed=8)

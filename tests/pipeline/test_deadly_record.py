@@ -26,7 +26,7 @@ BAIT = "BAIT-in-the-text"
 PARTITIONS = 4
 
 
-@pytest.fixture(params=["intake", "journeys"])
+@pytest.fixture(params=[pytest.param("intake", marks=pytest.mark.long), "journeys"])
 def victim(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -91,7 +91,10 @@ def found_persons(stack: Stack) -> set[frozenset[str]]:
     return {frozenset(row["touchpoints"]) for row in rows}
 
 
-@pytest.mark.parametrize("is_shuffled", [False, True], ids=["as sent", "shuffled"])
+@pytest.mark.parametrize(
+    "is_shuffled",
+    [pytest.param(False, id="as sent", marks=pytest.mark.long), pytest.param(True, id="shuffled")],
+)
 def test_people_of_many_names_are_one_person_each_whatever_the_order(
     stack: Stack, tmp_path: Path, *, is_shuffled: bool
 ) -> None:

@@ -85,6 +85,7 @@ def business_hash(stack: Stack) -> dict[str, tuple[int, str]]:
     return found
 
 
+@pytest.mark.long
 def test_a_thousand_pairs_joined_and_parted_again_leave_every_view_as_it_was(tmp_path: Path) -> None:
     chances = random.Random(7)
     people = chances.sample(range(PERSONS), 2 * PAIRS)

@@ -107,7 +107,7 @@ def assert_sql_agrees(stack: Stack, *, has_effort: bool = True) -> None:
 
 
 def test_sql_agrees_on_generated_data_with_late_and_repeated_touchpoints(stack: Stack, tmp_path: Path) -> None:
-    truth = generated(tmp_path, "--identities", persons=300, events=6000, seed=8)
+    truth = generated(tmp_path, "--identities", persons=150, events=3000, seed=8)
     lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
     assert len(lines) > truth["totals"]["touchpoints"]
     stack.produce(b"".join(lines[::-1]))
@@ -151,7 +151,10 @@ def test_sql_agrees_where_sessions_end_when_touchpoints_begin(tmp_path: Path) ->
 @pytest.mark.logs
 @pytest.mark.parametrize(
     ("log", "mapping"),
-    [("callcenter/callcenter.csv.gz", "callcenter"), ("web-sessions/sessions.txt.gz", "web-sessions")],
+    [
+        ("callcenter/callcenter.csv.gz", "callcenter"),
+        pytest.param("web-sessions/sessions.txt.gz", "web-sessions", marks=pytest.mark.long),
+    ],
 )
 def test_sql_agrees_on_real_logs(stack: Stack, log: str, mapping: str) -> None:
     imported(stack, log_file(log), mapping)
