@@ -81,6 +81,7 @@ class JourneysAgent:
         self._rules = LiveRules()
         self._in_use = self._rules.book
         self._turns = Turns()
+        self._letting_go = asyncio.Lock()
         self._to_assign: frozenset[int] | None = None
         #: Partition to the offset before which the tables hold everything, until the first records show it is enough.
         self._durable: dict[int, int] = {}
@@ -194,8 +195,8 @@ class JourneysAgent:
 
     @property
     def is_at_peace(self) -> bool:
-        """Whether there is nothing to make up for, and no rule that it has not begun to judge by."""
-        return not self._making_up and self._uses_all_rules
+        """Whether nothing is in hand, nothing to make up for, and it judges by all rules that it knows."""
+        return not self._making_up and not self._turns.is_busy and self._uses_all_rules
 
     @property
     def _uses_all_rules(self) -> bool:
@@ -208,13 +209,15 @@ class JourneysAgent:
         self._durable.clear()
 
     async def _let_go(self, within_s: float, last: Work | None = None) -> None:
-        if not await self._turns.end(within_s, last):
-            self._store.interrupt()
-        unfinished = self.coordinator.revoke()
-        if unfinished is not None:
-            task = asyncio.create_task(self._make_up_for(unfinished))
-            self._making_up.add(task)
-            task.add_done_callback(self._making_up.discard)
+        # Told to stop amid a rebalance it would drop what the last flush is about.
+        async with self._letting_go:
+            if not await self._turns.end(within_s, last):
+                self._store.interrupt()
+            unfinished = self.coordinator.revoke()
+            if unfinished is not None:
+                task = asyncio.create_task(self._make_up_for(unfinished))
+                self._making_up.add(task)
+                task.add_done_callback(self._making_up.discard)
 
     def _is_member(self) -> bool:
         return self._last is not None and self._last.is_member()

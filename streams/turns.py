@@ -25,6 +25,11 @@ class Turns:
         self._running_round = 0
 
     @property
+    def is_busy(self) -> bool:
+        """Whether there is work in hand."""
+        return self._running is not None
+
+    @property
     def is_ending(self) -> bool:
         """Whether the work in hand belongs to a round that is over: it does well to come to an end."""
         return self._running is not None and self._running_round != self._round

@@ -316,7 +316,7 @@ PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
     counts_no_duplicates: 30,
     changes_rows_when_they_are_written_again: 30,
     writes_without_asking_whether_it_is_a_member: 30,
-    forgets_deadlines: 120,
+    forgets_deadlines: 500,
     makes_tokens_of_offsets_alone: 120,
     takes_links_for_known_that_come_again: 120,
     takes_ticks_for_new_content: 120,

@@ -258,7 +258,7 @@ class Worker:
     async def _tick(self) -> None:
         while not self._is_ending:
             await self.process.awake()
-            if self._scheduler.random.random() < _HEARS:
+            if self._learned < len(self._published) and self._scheduler.random.random() < _HEARS:
                 self._learn()
             await self.agent.tick()
             await asyncio.sleep(_TICK_S)
