@@ -117,8 +117,8 @@ def publications(settings: Settings) -> list[Publication]:
         StoreUnavailable: ClickHouse does not answer.
 
     """
-    taken = {change.key for change in _taken(settings)}
-    changes = {change.key: change for change in _known(settings)}
+    taken = {change.key: change for change in _taken(settings)}
+    changes = taken | {change.key: change for change in asyncio.run(_read_all(settings.kafka))}
     refused = {change.key: why for change, why in LiveRules().learn(changes.values()).refused}
     found = []
     for key, change in sorted(changes.items(), key=lambda item: (item[1].rule_id, item[1].version)):

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from processors.friction.catalogue import default_calendars
+from processors.friction.definition import RuleDefinition
 from processors.friction.engine import compiled
 from processors.friction.examples import tried
 from processors.friction.finding import FrictionRule
+from processors.friction.loading import RuleFileError, RuleProblem
 from processors.identity_limits import IdentityLimits
 from processors.person import PersonState
 from processors.settings import CoreSettings
@@ -71,7 +73,6 @@ def rules_of(changes: tuple[RuleChange, ...], directory: Path | None = None) -> 
 
     Raises:
         RuleFileError: there are no rules in the directory, or some are wrong.
-        ValueError: what one of them says does not go together.
 
     """
     live = LiveRules()
@@ -81,7 +82,14 @@ def rules_of(changes: tuple[RuleChange, ...], directory: Path | None = None) -> 
     others = read_definitions([directory])
     replaced = {definition.id for definition in others}
     kept = (rule for rule in live.book.rules if rule.parameters.rule_id not in replaced)
-    return (*kept, *(compiled(tried(definition), default_calendars()) for definition in others))
+    return (*kept, *(_candidate(definition, directory) for definition in others))
+
+
+def _candidate(definition: RuleDefinition, directory: Path) -> FrictionRule:
+    try:
+        return compiled(tried(definition), default_calendars())
+    except ValueError as error:
+        raise RuleFileError([RuleProblem(str(directory), 1, 1, definition.id, str(error))]) from error
 
 
 class StoredPerson(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from processors.friction.definition import RuleDefinition
@@ -79,7 +80,7 @@ def rule_book(
     by_rule: dict[str, list[RuleChange]] = {rule_id: [] for rule_id in base}
     for change in sorted(changes, key=lambda change: change.version):
         by_rule.setdefault(change.rule_id, []).append(change)
-    rules: list[tuple[str, int, FrictionRule]] = []
+    rules: list[tuple[tuple[bool, str, str, int], FrictionRule]] = []
     for rule_id, own in by_rule.items():
         versions = [base[rule_id]] if rule_id in base else []
         definitions = [*versions, *(changes[change] for change in own)]
@@ -88,6 +89,6 @@ def rule_book(
         for number, definition in enumerate(definitions):
             if definition is not None:
                 until = min(starts[number + 1 :], default=None)
-                rules.append((place or "~", number, compiled(definition, until)))
-    rules.sort(key=lambda entry: (entry[0], entry[2].parameters.rule_id, entry[1]))
-    return Book(tuple(rule for _, _, rule in rules), tuple(sorted(change.effective_from for change in changes)))
+                rules.append(((not place, place, rule_id, number), compiled(definition, until)))
+    rules.sort(key=itemgetter(0))
+    return Book(tuple(rule for _, rule in rules), tuple(sorted(change.effective_from for change in changes)))

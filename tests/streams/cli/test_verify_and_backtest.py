@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from sinks.clickhouse.writer import Writer
 from streams.cli.main import app
 from tests.streams.test_backtesting import redirected
 from tests.support.local_clickhouse import running_clickhouse
+from tests.support.rule_files import changed
 
 pytestmark = pytest.mark.stack
 
@@ -123,3 +125,23 @@ def test_as_of_a_moment_is_as_it_was_then(desk: Desk) -> None:
     assert {row["tested"] for row in before["rules"]} == {0}
     then = json.loads(desk.backtest("--as-of", "2024-01-04T00:00:00Z", "--json").stdout)
     assert [(row["variant"], row["live"], row["tested"]) for row in then["rules"][:1]] == [("lost", 1, 1)]
+
+
+def test_rules_of_a_folder_take_the_place_of_live_rules_whenever_they_begin(desk: Desk, tmp_path: Path) -> None:
+    shipped = (files("processors.friction.rules") / "channel_redirect.yaml").read_text(encoding="utf-8")
+    begins_late = changed(shipped, ("effective_from: 2000", "effective_from: 2100"))
+
+    def backtested(name: str, text: str) -> Result:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "channel_redirect.yaml").write_text(text)
+        return desk.backtest("--rules", str(tmp_path / name), "--json")
+
+    assert json.loads(backtested("same", begins_late).stdout)["examples"] == []
+    in_shadow = backtested("shadow", changed(begins_late, ("title:", "shadow: true\ntitle:")))
+    (example,) = json.loads(in_shadow.stdout)["examples"]
+    assert (example["change"], [one["path"] for one in example["differences"]]) == (
+        "changed",
+        ["is_alertable", "silenced_by"],
+    )
+    wrong = backtested("wrong", changed(shipped, ("was sent to {to_channel}", "was sent to {nowhere}")))
+    assert (wrong.exit_code, "nowhere" in wrong.output) == (1, True)
