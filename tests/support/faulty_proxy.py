@@ -126,9 +126,9 @@ class FaultyProxy:
     def close(self) -> None:
         """Hang up on everybody."""
         self._is_closing.set()
-        self._listener.close()
         for thread in self._threads:
             thread.join()
+        self._listener.close()
 
     def _accept(self) -> None:
         while not self._is_closing.is_set():

@@ -1,1 +1,1 @@
-ALTER TABLE frictions $on_cluster COMMENT COLUMN `rule_id` 'The pattern, e.g. channel_redirect; journeys rules list names all.'
+ALTER TABLE frictions $on_cluster COMMENT COLUMN IF EXISTS `rule_id` 'The pattern, e.g. channel_redirect; journeys rules list names all.'

@@ -111,13 +111,13 @@ def test_migrating_makes_the_database_and_a_second_time_does_nothing(fresh: Clic
 @pytest.mark.stack
 def test_a_migration_left_by_a_process_that_died_is_applied_again(fresh: ClickHouseAddress, dead_process: int) -> None:
     migrate(fresh)
-    record(fresh, 6, process_id=dead_process)
-    connect(fresh).execute("DROP TABLE frictions")
+    record(fresh, 41, process_id=dead_process)
+    connect(fresh).execute("DROP TABLE rule_changes")
     told: list[str] = []
-    assert migrate(fresh, tell=told.append) == ["0006_frictions.sql"]
+    assert migrate(fresh, tell=told.append) == ["0041_rule_changes.sql"]
     assert schema_differences(fresh) == []
     (sentence,) = told
-    assert sentence.startswith(f"0006_frictions.sql was begun by process {dead_process} on {socket.gethostname()} at ")
+    assert sentence.startswith(f"0041_rule_changes.sql was begun by process {dead_process} on {socket.gethostname()} at ")
     assert sentence.endswith(" and never finished; applying it again, which does no harm")
 
 

@@ -174,5 +174,5 @@ def test_frictions_come_back_as_they_were_written(stores: Stores) -> None:
     everybody = KeyRange("e005", "e007")
     assert stores.answer(lambda reader: reader.load_friction_ids(everybody, DAY_ONE)) == ["f1", "f2"]
     assert stores.answer(lambda reader: reader.load_friction_ids(everybody, EVER)) == ["f1", "f2", "f3"]
-    assert stores.answer(lambda reader: reader.load_friction_ids(KeyRange("e006", ""), DAY_ONE)) == []
+    assert stores.answer(lambda reader: reader.load_friction_ids(KeyRange("e006", "e007"), DAY_ONE)) == []
     assert stores.answer(lambda reader: reader.load_frictions(["f3", "f1", "f2", "f4", "unknown"])) == live[:3]
