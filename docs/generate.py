@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from processors.friction.catalogue import definitions
-from processors.friction.definition import RuleDefinition
+from processors.friction.definition import Example, RuleDefinition
 from processors.friction.plain_words import minutes_words, pattern_words
 from schemas.codec import schema_text
 from schemas.log import REASONS
@@ -134,26 +134,57 @@ def _settings_rows(model: type[BaseModel], prefix: str) -> list[tuple[str, ...]]
 
 
 def friction_rules() -> str:
-    """Every rule file: what it finds, and what keeps it silent."""
-    rows = []
-    for definition in definitions():
-        guards = [*definition.guards, *(guard for pattern in definition.patterns for guard in pattern.guards)]
-        softened = {guard.says: f" (else base {guard.base})" if guard.base else "" for guard in guards}
-        fires = [pattern_words(pattern) for pattern in definition.patterns]
-        rows.append(
-            (
-                f"`{definition.id}`",
-                definition.catalogue,
-                definition.title,
-                "<br>".join(f"`{variant.name}` {variant.base}" for variant in definition.variants),
-                "<br>".join(fires) if fires else _python_words(definition),
-                "<br>".join(f"{says}{base}" for says, base in softened.items()),
-                "<br>".join(f"{posting.name}: {minutes_words(posting)}" for posting in definition.minutes),
-                " ".join(definition.source.split()),
-            )
+    """Every rule file in a line, with a link to what is said of it below."""
+    rows = [
+        (
+            definition.catalogue,
+            f"[{definition.title}](#{_anchor(definition)})",
+            f"`{definition.id}`",
+            ", ".join(f"`{variant.name}` {variant.base}" for variant in definition.variants),
         )
-    header = ("rule", "no", "pattern", "fires as, base", "fires when", "only if", "minutes", "source")
-    return markdown_table(header, rows)
+        for definition in definitions()
+    ]
+    return markdown_table(("no", "pattern", "rule", "fires as, base severity"), rows)
+
+
+def friction_definitions() -> str:
+    """Every rule file: what it finds and what keeps it silent, with its numbers, where they come from, and examples."""
+    return "\n".join(_friction_section(definition) for definition in definitions())
+
+
+def _anchor(definition: RuleDefinition) -> str:
+    """How a page of GitHub calls the section of a rule."""
+    return re.sub(r"[^\w\- ]", "", _heading(definition).lower()).replace(" ", "-")
+
+
+def _heading(definition: RuleDefinition) -> str:
+    return " ".join(filter(None, (definition.catalogue, definition.title)))
+
+
+def _friction_section(definition: RuleDefinition) -> str:
+    patterns = [pattern_words(pattern) for pattern in definition.patterns]
+    guards = [*definition.guards, *(guard for pattern in definition.patterns for guard in pattern.guards)]
+    told = {guard.says: f" (else base severity {guard.base})" if guard.base else "" for guard in guards}
+    parts = {
+        "Fires when": patterns or [_python_words(definition)],
+        "Only if": [f"{says}{base}" for says, base in told.items()],
+        "Minutes": [f"{posting.name}: {minutes_words(posting)}" for posting in definition.minutes],
+        "Fires, for example": [_example_words(example) for example in definition.examples if example.fires],
+        "Stays silent, for example": [_example_words(example) for example in definition.examples if not example.fires],
+    }
+    lines = [f"### {_heading(definition)}", "", f"`{definition.id}`. {' '.join(definition.source.split())}", ""]
+    for name, items in parts.items():
+        if len(items) == 1:
+            lines.append(f"- **{name}**: {items[0]}")
+        elif items:
+            lines += [f"- **{name}**:", *(f"  - {item}" for item in items)]
+    return "\n".join(lines) + "\n"
+
+
+def _example_words(example: Example) -> str:
+    return (
+        f"{example.says} → {', '.join(f'`{variant}`' for variant in example.fires)}" if example.fires else example.says
+    )
 
 
 def _python_words(definition: RuleDefinition) -> str:
@@ -168,6 +199,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "dead-letter-reasons": dead_letter_reasons,
     "clickhouse-errors": clickhouse_errors,
     "friction-rules": friction_rules,
+    "friction-definitions": friction_definitions,
     "metrics": metrics,
     "settings": settings,
 }

@@ -15,7 +15,7 @@ HELP = """Generate touchpoints of a believable company, as JSON lines.
 
 Persons visit, order, call and write; in some of their stories a friction is planted, and others come close to one and \
 must stay silent. Which is which stands in truth.json, written next to the output file: every planted friction must be \
-found, and of these patterns nothing else. With --catalogue every pattern is planted (docs/frictions.md tells how to \
+found, and of these patterns nothing else. With --catalogue every pattern is planted (docs/friction.md tells how to \
 hold what was found against it). Data depend on the numbers, the seed and the start alone. Pipe it:
 
 journeys generate | journeys produce -"""

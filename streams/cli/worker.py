@@ -42,6 +42,7 @@ def command(
     if unknown or not names:
         raise typer.BadParameter(f"unknown agent {', '.join(unknown) or 'none'}; there are: {', '.join(AGENTS)}")
 
+    from aiokafka.errors import KafkaError as ClientError
     from kafka.errors import KafkaError
 
     from sinks.alerts.routing import RoutingError
@@ -53,6 +54,7 @@ def command(
     from streams.intake_agent import IntakeAgent
     from streams.journeys_agent import JourneysAgent
     from streams.logs import configure_logs
+    from streams.rule_log import RuleLogSilent
     from streams.settings import SettingsError, load_settings
     from streams.store import Store, clickhouse_address
     from streams.topics import TopicMismatch
@@ -65,7 +67,9 @@ def command(
         if ready_file is not None:
             ready_file.write_text(f"{os.getpid()}\n")
 
-    with friendly_errors(SettingsError, RoutingError, SchemaMismatch, TopicMismatch, KafkaError):
+    with friendly_errors(
+        SettingsError, RoutingError, SchemaMismatch, TopicMismatch, KafkaError, ClientError, RuleLogSilent
+    ):
         settings = load_settings(data_dir, kafka=kafka, clickhouse=clickhouse)
         kinds: dict[str, list[type[IntakeAgent | JourneysAgent | DeadLettersAgent | AlertsAgent]]] = {
             "intake": [IntakeAgent],

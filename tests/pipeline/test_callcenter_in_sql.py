@@ -145,7 +145,7 @@ def test_the_page_tells_what_the_real_log_says_about_follow_up(real: Log) -> Non
     of_the_customer = sum(touchpoint.direction == "inbound" for touchpoint in real.touchpoints.values())
     without_inside_work = {one.case for one in sql.handoffs(of_inside_work=False)}
     assert without_inside_work < {one.case for one in found["handoff_chain"]}
-    page = " ".join((REPOSITORY / "docs" / "frictions.md").read_text().split())
+    page = " ".join((REPOSITORY / "docs" / "friction.md").read_text().split())
     for said in (
         f"{len(real.touchpoints):,} lines, {len({one.objects for one in real.touchpoints.values()}):,} cases",
         *(
