@@ -23,11 +23,18 @@ def broker_with_topics() -> Iterator[KafkaSettings]:
 
 def touchpoints_in(kafka: KafkaSettings) -> list[tuple[bytes, Touchpoint]]:
     """Key and touchpoint of every record in the raw topic, in order per partition."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka.servers, enable_auto_commit=False, consumer_timeout_ms=10_000)
+    consumer = KafkaConsumer(
+        bootstrap_servers=kafka.servers,
+        enable_auto_commit=False,
+        # By default a consumer that gets confused goes on at the end, and says nothing of what it left out.
+        auto_offset_reset="none",
+        consumer_timeout_ms=10_000,
+    )
     try:
         partitions = [TopicPartition(TOUCHPOINTS, number) for number in consumer.partitions_for_topic(TOUCHPOINTS)]
         consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
+        for partition, beginning in consumer.beginning_offsets(partitions).items():
+            consumer.seek(partition, beginning)
         ends = consumer.end_offsets(partitions)
         found = []
         while any(consumer.position(partition) < ends[partition] for partition in partitions):

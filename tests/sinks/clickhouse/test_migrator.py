@@ -117,7 +117,9 @@ def test_a_migration_left_by_a_process_that_died_is_applied_again(fresh: ClickHo
     assert migrate(fresh, tell=told.append) == ["0041_rule_changes.sql"]
     assert schema_differences(fresh) == []
     (sentence,) = told
-    assert sentence.startswith(f"0041_rule_changes.sql was begun by process {dead_process} on {socket.gethostname()} at ")
+    assert sentence.startswith(
+        f"0041_rule_changes.sql was begun by process {dead_process} on {socket.gethostname()} at "
+    )
     assert sentence.endswith(" and never finished; applying it again, which does no harm")
 
 
