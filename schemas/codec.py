@@ -16,6 +16,7 @@ from typing import Any, Final
 import fastavro
 import msgspec
 
+from schemas.decoder import Decoder, compiled
 from schemas.touchpoint import REQUIRED_FIELDS, TIME_FIELDS, TOUCHPOINT_FIELDS, Touchpoint
 
 MAGIC: Final = 0
@@ -45,10 +46,11 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
 
 
 class SchemaIndex(msgspec.Struct, frozen=True):
-    """Known writer schemas by id, ready for fastavro; `current_id` is the one we write with."""
+    """Known writer schemas by id, ready for fastavro; `current_id` is the one we write with, and `read` its decoder."""
 
     by_id: dict[int, Any]
     current_id: int
+    read: Decoder | None = None
 
 
 def _without_logical_types(node: Any) -> Any:
@@ -73,11 +75,15 @@ def schema_text(file: str) -> str:
 def schema_index() -> SchemaIndex:
     """Index of the contracts shipped in `schemas/avro/index.json`; the last entry is the current version."""
     entries = json.loads(schema_text("index.json"))["schemas"]
-    by_id = {
+    by_id: dict[int, Any] = {
         entry["id"]: fastavro.parse_schema(_without_logical_types(json.loads(schema_text(entry["file"]))))
         for entry in entries
     }
-    return SchemaIndex(by_id, entries[-1]["id"])
+    current_id = entries[-1]["id"]
+    read = compiled(
+        by_id[current_id], header=_HEADER.pack(MAGIC, current_id), earliest=EARLIEST_TIME, latest=LATEST_TIME
+    )
+    return SchemaIndex(by_id, current_id, read)
 
 
 def encode(touchpoint: Touchpoint) -> bytes:
@@ -101,6 +107,9 @@ def decode(value: bytes | None, index: SchemaIndex | None = None) -> Decoded | U
         return Undecodable("empty_value", None, "the record has no value")
     if len(value) > MAX_VALUE_BYTES:
         return Undecodable("too_large", None, f"{len(value)} bytes, limit {MAX_VALUE_BYTES}")
+    touchpoint = None if index.read is None else index.read(value)
+    if touchpoint is not None:
+        return Decoded(touchpoint, index.current_id)
     if value[0] != MAGIC:
         return Undecodable("bad_magic", None, f"first byte is {value[0]}, expected 0")
     if len(value) < _HEADER.size:
