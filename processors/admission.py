@@ -4,8 +4,9 @@ Everything here depends on the record alone (its bytes, its append time, its pla
 the same touchpoints with the same keys.
 """
 
-import hashlib
 import hmac
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,8 @@ from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
+#: Identities whose hashes are remembered: customers come again, and so do the several records of one visit.
+_REMEMBERED: Final = 65_536
 #: 128 bits of the keyed hash: collisions stay out of reach for any number of people.
 HASH_CHARACTERS = 32
 
@@ -50,7 +53,7 @@ def hash_identity(key: bytes, tenant: str, namespace: str, value: str) -> str:
     The key lives outside the data stores, so that tables alone do not tell who somebody is.
     """
     message = f"{tenant}\x1f{namespace}\x1f{value}".encode()
-    return hmac.new(key, message, hashlib.sha256).hexdigest()[:HASH_CHARACTERS]
+    return hmac.digest(key, message, "sha256").hex()[:HASH_CHARACTERS]
 
 
 def owner_hash(key: bytes, tenant: str, identity: str) -> str | None:
@@ -86,7 +89,7 @@ def admit(
     blocked = settings.blocked
     if touchpoint.tenant in settings.blocked_by_tenant:
         blocked |= settings.blocked_by_tenant[touchpoint.tenant]
-    usable = usable_identities(touchpoint.identities, blocked)
+    usable = _usable(touchpoint.identities, blocked)
     if not usable:
         return Refusal("missing_identity", "identities", "every identity is malformed or a placeholder")
     skew = 0
@@ -136,6 +139,12 @@ def admit(
     )
 
 
-def _hashed(key: bytes, tenant: str, usable: list[tuple[str, str]]) -> tuple[str, ...]:
+@lru_cache(_REMEMBERED)
+def _usable(identities: tuple[str, ...], blocked: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(usable_identities(identities, blocked))
+
+
+@lru_cache(_REMEMBERED)
+def _hashed(key: bytes, tenant: str, usable: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     """Identities as `namespace:hash`, in their order."""
     return tuple(f"{namespace}:{hash_identity(key, tenant, namespace, value)}" for namespace, value in usable)

@@ -1,6 +1,7 @@
 """The worker: runs agents until it is told to stop, and ends loudly when one of them cannot go on."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ _LOOK_AFTER_GROUP_EVERY_S: Final = 0.5
 _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
 _STOP_WITHIN_S: Final = 25.0
+#: Objects made and not yet gone before the collector looks at the newest; by default 700.
+_COLLECT_AFTER: Final = 50_000
 
 
 @runtime_checkable
@@ -190,6 +193,7 @@ async def run_worker(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    _collect_less_often()
     court = await _Court.open(settings, journal)
     runs = [_Run(settings, agent, court.trials(agent), fail) for agent in agents]
     ticks: list[asyncio.Task[None]] = []
@@ -227,6 +231,12 @@ async def run_worker(
         await court.close()
     _log.info("worker_stopped", clean=not failures)
     return 1 if failures else 0
+
+
+def _collect_less_often() -> None:
+    """Look for garbage after more allocations: persons are many objects that stay, and looking at them takes time."""
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 class _Court:
