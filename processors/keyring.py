@@ -55,6 +55,8 @@ class Keyring:
         return tuple(key.secret for key in reversed(self.keys[: max(0, self._index(append_time))]))
 
     def _index(self, append_time: int) -> int:
+        if append_time >= self.keys[-1].since:
+            return len(self.keys) - 1
         return bisect_right(self.keys, append_time, key=_since) - 1
 
 

@@ -98,9 +98,11 @@ def chooser(selector: Selector, ignored_places: Iterable[str] = ()) -> Chooser:
 def _all_of(tests: tuple[EntryTest, ...]) -> EntryTest:
     if not tests:
         return lambda entry: True  # noqa: ARG005 - one signature for all
-    if len(tests) == 1:
-        return tests[0]
-    return lambda entry: all(test(entry) for test in tests)
+    first, *others = tests
+    if not others:
+        return first
+    rest = _all_of(tuple(others))
+    return lambda entry: first(entry) and rest(entry)
 
 
 def opens_contact(entry: Entry) -> bool:
