@@ -223,9 +223,11 @@ def _block(table: Table, names: tuple[str, ...], rows: list[_Row], token_prefix:
     defaults = {column.name: column.default for column in table.columns}
     columns: dict[str, Sequence[Any]] = {}
     for name, values in zip(names, zip(*rows, strict=True), strict=False):
+        # Most columns of most blocks say nothing; the server fills them in for less than it costs to send them.
+        if values.count(None) == len(values):
+            continue
         absent = defaults[name]
         column = [absent if value is None else value for value in values] if None in values else values
-        # Most columns of most blocks say nothing; the server fills them in for less than it costs to send them.
         if column.count(absent) != len(column):
             columns[name] = column
     content = tuple(columns.values())
