@@ -10,6 +10,7 @@ Kafka.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from operator import methodcaller
 from typing import Final, NamedTuple, Protocol
 
@@ -50,6 +51,7 @@ from streams.owner import Cold, Owner, PersonChanges
 from streams.store import StorePort, refuse_nothing
 
 _log = structlog.get_logger()
+_ALL_KINDS: Final = frozenset(LinkKind)
 #: Persons woken in one flush, by partition: after a long pause deadlines of very many have passed at once.
 _MOST_DUE: Final = 5_000
 #: Seconds between two questions whether the group still counts on this worker.
@@ -337,11 +339,11 @@ class Coordinator:
         if applied is None:
             self.counts.refused += 1
             # Before the request came it may have told, of identities of others, which hashes they had.
-            self._take_links(admitted.applied, LinkKind.ROTATED)
+            self._take_links(admitted.applied, {LinkKind.ROTATED})
             return
         admitted = admitted._replace(applied=applied)
         self._named.update(map(identifier_of, applied.touchpoint.identities))
-        self._take_links(applied, *LinkKind)
+        self._take_links(applied, _ALL_KINDS)
         if applied.touchpoint.kind in CONTROL_KINDS:
             self.counts.control += 1
             self._touchpoints.append(admitted)
@@ -363,7 +365,7 @@ class Coordinator:
         elif self._apply(partition, here, applied):
             self._touchpoints.append(admitted)
 
-    def _take_links(self, applied: AppliedTouchpoint, *kinds: LinkKind) -> None:
+    def _take_links(self, applied: AppliedTouchpoint, kinds: AbstractSet[LinkKind]) -> None:
         for link in links_of(applied):
             ends = {identifier_of(link.identity), identifier_of(link.other)}
             if link.kind in kinds and not any(end in self._erasures for end in ends):

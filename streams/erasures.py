@@ -69,6 +69,8 @@ class Erasures:
         What is erased has been learnt. An identity is erased under the key before the current one too, and is noted
         under the current one then.
         """
+        if not self._erased:
+            return applied
         gone = [self._is_gone(applied, place) for place in range(len(applied.touchpoint.identities))]
         if not any(gone):
             return applied
