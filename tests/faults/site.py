@@ -126,6 +126,7 @@ class Site:
             orders=str(self.folder / f"{name}.orders"),
             session_timeout_s=_SESSION_TIMEOUT_S[self.kind],
             max_touchpoints=self.settings().max_touchpoints,
+            max_persons=self.settings().max_persons,
             alert_routing=str(self._routing),
         )
 

@@ -74,8 +74,9 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     ready: str
     orders: str
     session_timeout_s: float
-    #: Touchpoints held in memory.
+    #: Touchpoints held in memory, and persons.
     max_touchpoints: int
+    max_persons: int
     alert_routing: str | None = None
     #: Static membership: a name that no other worker has.
     instance_id: str | None = None

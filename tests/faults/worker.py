@@ -298,6 +298,7 @@ def settings_of(spec: WorkerSpec) -> Settings:
         alert_routing=Path(spec.alert_routing) if spec.alert_routing else None,
         alert_max_age_days=10_000,
         max_touchpoints=spec.max_touchpoints,
+        max_persons=spec.max_persons,
     )
 
 

@@ -8,14 +8,14 @@ from tests.faults.experiment import Scale, experiment
 from tests.faults.processes import Worker
 from tests.faults.run import Run
 
-#: Touchpoints in the memory of each worker: so few that it is full when a process is warm.
-_REMEMBERS = 1_000
+#: Touchpoints and persons in the memory of each worker: so few that it is full when a process is warm.
+_REMEMBERS, _KNOWS = 1_000, 500
 
 
 @experiment("a fault at random every minute, or six in all where there is less time")
 def soak(run: Run, scale: Scale) -> None:
-    workers = acts.staff(run, "worker", "second", max_touchpoints=_REMEMBERS)
-    run.note(f"each worker remembers {_REMEMBERS} touchpoints at most")
+    workers = acts.staff(run, "worker", "second", max_touchpoints=_REMEMBERS, max_persons=_KNOWS)
+    run.note(f"each worker remembers {_REMEMBERS} touchpoints and {_KNOWS} persons at most")
     first, second, _ = workers
     faults: list[Callable[[], None]] = [
         lambda: acts.kill(run, run.chances.choice(workers)),
