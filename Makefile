@@ -93,7 +93,7 @@ clean: ## Remove the environment, caches and build results, but no data
 compile = $(UV) pip compile $(1) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet $(UPGRADE) --output-file $(LOCKS)/$(2).lock
 
-install = $(UV) pip install --quiet --require-hashes -r $(LOCKS)/$(1).lock \
+install = $(UV) pip install --quiet --compile-bytecode --require-hashes -r $(LOCKS)/$(1).lock \
 	&& $(UV) pip install --quiet --build-constraints $(LOCKS)/build.lock --no-deps --editable .
 
 $(INSTALLER): $(LOCKS)/installer.lock

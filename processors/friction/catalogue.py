@@ -31,7 +31,7 @@ def definitions() -> tuple[RuleDefinition, ...]:
     """
     folder = files("processors.friction.rules")
     found = sorted(file.name for file in folder.iterdir() if file.name.endswith(".yaml"))
-    return load_definitions((name, (folder / name).read_text(encoding="utf-8")) for name in found)
+    return load_definitions(((name, (folder / name).read_text(encoding="utf-8")) for name in found), is_shipped=True)
 
 
 @cache

@@ -20,6 +20,7 @@ from processors.friction.suggestion import did_you_mean
 MOST_CHARACTERS: Final = 1_000_000
 MOST_NODES: Final = 200_000
 
+_FAST: Final[Callable[[str], yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEY_TAGS: Final = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"}
 
 Path = tuple[str | int, ...]
@@ -48,14 +49,16 @@ class RuleFileError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def load_definition(text: str, source: str) -> RuleDefinition:
+def load_definition(text: str, source: str, *, is_shipped: bool = False) -> RuleDefinition:
     """Rule from the text of its file; `source` is how errors name it.
+
+    What is shipped is read by libyaml where that is there: it is fast, but has no bound for how deeply things are nested.
 
     Raises:
         RuleFileError: it is no rule; has every problem that can be seen at once.
 
     """
-    document = _Document(text, source)
+    document = _Document(text, source, _FAST if is_shipped else yaml.SafeLoader)
     definition = document.validated(RuleDefinition)
     document.refuse(
         document.problem(
@@ -70,7 +73,7 @@ def load_definition(text: str, source: str) -> RuleDefinition:
     return definition
 
 
-def load_definitions(texts: Iterable[tuple[str, str]]) -> tuple[RuleDefinition, ...]:
+def load_definitions(texts: Iterable[tuple[str, str]], *, is_shipped: bool = False) -> tuple[RuleDefinition, ...]:
     """Rules from the names and texts of their files, in the order of the catalogue, own ones without a place last.
 
     Raises:
@@ -81,7 +84,7 @@ def load_definitions(texts: Iterable[tuple[str, str]]) -> tuple[RuleDefinition, 
     problems: list[RuleProblem] = []
     for source, text in texts:
         try:
-            definition = load_definition(text, source)
+            definition = load_definition(text, source, is_shipped=is_shipped)
         except RuleFileError as error:
             problems += error.problems
             continue
@@ -107,12 +110,12 @@ def load_calendars(text: str, source: str) -> CalendarSet:
 class _Document:
     """A YAML document with the places of its nodes."""
 
-    def __init__(self, text: str, source: str) -> None:
+    def __init__(self, text: str, source: str, reader: Callable[[str], yaml.SafeLoader] = yaml.SafeLoader) -> None:
         self._source = source
         if len(text) > MOST_CHARACTERS:
             raise self._error(f"is over {MOST_CHARACTERS} characters")
         try:
-            loader = yaml.SafeLoader(text)
+            loader = reader(text)
             root = loader.get_single_node()
             if not isinstance(root, yaml.MappingNode):
                 raise self._refusal([self._problem(root, (), "must be keys with values")])
