@@ -22,6 +22,8 @@ _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
 #: Identities whose hashes are remembered: customers come again, and so do the several records of one visit.
 _REMEMBERED: Final = 65_536
+#: Characters of all identities of a touchpoint that are remembered: so nobody fills the memory with long ones.
+_SHORT: Final = 512
 #: 128 bits of the keyed hash: collisions stay out of reach for any number of people.
 HASH_CHARACTERS = 32
 
@@ -89,7 +91,8 @@ def admit(
     blocked = settings.blocked
     if touchpoint.tenant in settings.blocked_by_tenant:
         blocked |= settings.blocked_by_tenant[touchpoint.tenant]
-    usable = _usable(touchpoint.identities, blocked)
+    is_short = len(touchpoint.tenant) + sum(map(len, touchpoint.identities)) <= _SHORT
+    usable = (_usable if is_short else _usable.__wrapped__)(touchpoint.identities, blocked)
     if not usable:
         return Refusal("missing_identity", "identities", "every identity is malformed or a placeholder")
     skew = 0
@@ -122,7 +125,8 @@ def admit(
     else:
         previous = keyring.previous_at(append_time)
         before = () if previous is None else (previous,)
-    identities = _hashed(key, touchpoint.tenant, usable)
+    hashed = _hashed if is_short else _hashed.__wrapped__
+    identities = hashed(key, touchpoint.tenant, usable)
     end = touchpoint.ended_at
     return AppliedTouchpoint(
         touchpoint=msgspec.structs.replace(touchpoint, identities=identities),
@@ -135,7 +139,7 @@ def admit(
         origin_partition=position.partition,
         origin_offset=position.offset,
         schema_id=schema_id,
-        rotated=tuple(name for secret in before for name in _hashed(secret, touchpoint.tenant, usable)),
+        rotated=tuple(name for secret in before for name in hashed(secret, touchpoint.tenant, usable)),
     )
 
 

@@ -52,7 +52,7 @@ class RuleFileError(Exception):
 def load_definition(text: str, source: str, *, is_shipped: bool = False) -> RuleDefinition:
     """Rule from the text of its file; `source` is how errors name it.
 
-    What is shipped is read by libyaml where that is there: it is fast, but has no bound for how deeply things are nested.
+    What is shipped is read by libyaml where that is there: fast, but without a bound for how deeply things are nested.
 
     Raises:
         RuleFileError: it is no rule; has every problem that can be seen at once.

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors import admission
 from processors.admission import AdmissionSettings, Refusal, admit, hash_identity, owner_hash, owner_hashes
 from processors.keyring import Key, Keyring
 from schemas.log import Position
@@ -190,3 +191,15 @@ def test_a_person_is_looked_for_under_every_key_the_newest_first() -> None:
         hash_identity(PEPPER, "default", "email", "ada@example.org"),
     )
     assert owner_hashes(ROTATION, "default", "ada@example.org") == ()
+
+
+@pytest.mark.parametrize(("characters", "is_remembered"), [(512, True), (513, False)])
+def test_identities_so_long_that_they_would_fill_the_memory_are_not_remembered(
+    characters: int, is_remembered: bool
+) -> None:
+    number = "7" * (characters - len("default" + "customer_no:"))
+    before = admission._hashed.cache_info().currsize
+    for id_ in ("1", "2"):
+        applied = let_in(id=id_, identities=(f"customer_no:{number}",))
+        assert applied.identity_hash == hash_identity(PEPPER, "default", "customer_no", number)
+    assert admission._hashed.cache_info().currsize - before == is_remembered
