@@ -91,7 +91,12 @@ def admit(
     blocked = settings.blocked
     if touchpoint.tenant in settings.blocked_by_tenant:
         blocked |= settings.blocked_by_tenant[touchpoint.tenant]
-    is_short = len(touchpoint.tenant) + sum(map(len, touchpoint.identities)) <= _SHORT
+    if touchpoint.kind == ERASE_REQUESTED:
+        # Nobody says which of those who are remembered is meant, so all are forgotten.
+        _usable.cache_clear()
+        _hashed.cache_clear()
+    length = len(touchpoint.tenant) + sum(map(len, touchpoint.identities))
+    is_short = length <= _SHORT and touchpoint.kind != ERASE_REQUESTED
     usable = (_usable if is_short else _usable.__wrapped__)(touchpoint.identities, blocked)
     if not usable:
         return Refusal("missing_identity", "identities", "every identity is malformed or a placeholder")
