@@ -1,6 +1,6 @@
 """Record headers that travel beside the original bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from schemas.log import DeadLetter, Position
@@ -63,6 +63,11 @@ def forwarded_to(headers: ReadHeaders) -> tuple[str, int] | None:
             if colon and hops.isdigit() and len(hops) <= _MOST_DIGITS:
                 return to, int(hops)
     return None
+
+
+def says_origin_only(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """Whether a record of the keyed topic says nothing but where it comes from, as nearly all do."""
+    return len(headers) == 1 and headers[0][0] == _ORIGIN
 
 
 def has_wakes(headers: ReadHeaders) -> bool:

@@ -22,7 +22,7 @@ from sinks.clickhouse.rows import rule_change_block
 from streams.agent import Delivery
 from streams.broker import Outgoing, ProducerPort, ReliableProducer
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News, Unfinished
-from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of
+from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of, says_origin_only
 from streams.identities import Identities
 from streams.intake import dead_letter_record, owner_partition, read_record
 from streams.live_rules import LiveRules
@@ -287,14 +287,15 @@ class JourneysAgent:
         forwarded: list[Forward] = []
         wakes: list[Wake] = []
         for record in delivery.records:
-            if is_tick(record.headers):
+            is_plain = says_origin_only(record.headers)
+            if not is_plain and is_tick(record.headers):
                 try:
                     ticks.append((record.offset, decode_tick(record.value or b"")))
                 except msgspec.DecodeError as error:
                     # Only intake writes ticks; a foreign one tells no time and must not stop the partition.
                     _log.error("tick_unreadable", offset=record.offset, error=str(error))
                 continue
-            if has_wakes(record.headers):
+            if not is_plain and has_wakes(record.headers):
                 try:
                     wakes += decode_wakes(record.value or b"")
                 except msgspec.DecodeError as error:
@@ -309,7 +310,7 @@ class JourneysAgent:
                 dead.append(result)
                 continue
             taken = Admitted(result, record.value or b"", record.key)
-            to = forwarded_to(record.headers)
+            to = None if is_plain else forwarded_to(record.headers)
             if to is None:
                 admitted.append(taken)
             else:
