@@ -182,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--partitions", type=at_least_one, default=4, help="of the topics (default: %(default)s)")
     add("--workers", type=at_least_one, default=1, help="processes that share them (default: %(default)s)")
     add("--seed", type=int, default=1, help="decides the data (default: %(default)s)")
-    add("--start", type=_day, default=_default_start(), metavar="YYYY-MM-DD",
+    add("--start", type=_day, default=default_start(), metavar="YYYY-MM-DD",
         help=f"when it all begins, UTC; what is older than 90 days counts as history, which is not judged"
         f" (default: {_AGE_DAYS} days ago)")  # fmt: skip
     add("--latency-seconds", type=_number(float, 0), default=20.0, metavar="S",
@@ -212,7 +212,8 @@ def _day(text: str) -> int:
     return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
 
 
-def _default_start() -> int:
+def default_start() -> int:
+    """When generated data begin unless said otherwise, UTC milliseconds."""
     return (time.time_ns() // 1_000_000 // _DAY_MS - _AGE_DAYS) * _DAY_MS
 
 

@@ -12,10 +12,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from tests.support.processes import REPOSITORY
+
 _SAMPLES_PER_SECOND: Final = 250
 #: What runs an event loop: what the main thread does outside of it is starting.
-_LOOP: Final = "_run_once"
-_PACKAGES: Final = re.compile(r".*/site-packages/|.*/lib/python3\.\d+/")
+_LOOP: Final = "._run_once "
+_FOLDERS: Final = re.compile(rf".*/site-packages/|.*/lib/python3\.\d+/|{re.escape(str(REPOSITORY))}/")
 
 
 class Profile(NamedTuple):
@@ -52,9 +54,7 @@ def read_profile(file: Path) -> Profile:
 
     """
     content: dict[str, Any] = msgspec.json.decode(file.read_bytes())
-    names = [
-        f"{frame['name']} ({_PACKAGES.sub('', frame.get('file') or '?')})" for frame in content["shared"]["frames"]
-    ]
+    names = [f"{frame['name']} ({_FOLDERS.sub('', frame.get('file') or '?')})" for frame in content["shared"]["frames"]]
     own: Counter[str] = Counter()
     cumulative: Counter[str] = Counter()
     of_process = 0
@@ -64,7 +64,7 @@ def read_profile(file: Path) -> Profile:
             continue
         for sample in thread["samples"]:
             stack = [names[frame] for frame in sample]
-            begin = next((index for index, name in enumerate(stack) if name.startswith(_LOOP)), None)
+            begin = next((index for index, name in enumerate(stack) if _LOOP in name), None)
             if begin is not None:
                 own[stack[-1]] += 1
                 cumulative.update(set(stack[begin:]))

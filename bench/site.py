@@ -111,8 +111,8 @@ def broker_command(broker: Broker, folder: Path, port: int) -> list[str]:
 
 @contextmanager
 def running(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that writes into `log`; on leaving it is asked to stop, and made to when that takes too long."""
-    with log.open("ab") as output:
+    """A process with a new `log`; on leaving it is asked to stop, and made to when that takes too long."""
+    with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=REPOSITORY,

@@ -184,7 +184,7 @@ def running_workers(kind: Kind, site: Site, number: int = 1, *, launcher: Sequen
     with ExitStack() as processes:
         workers = []
         for index in range(number):
-            log = site.folder / f"worker-{index}.log"
+            log = site.folder / f"{kind.name.lower()}-{index}.log"
             words = [*launcher, *command(kind, site)]
             workers.append(_Worker(processes.enter_context(running(words, log, site.environment)), log))
         deadline, begun_at = time.monotonic() + _STARTS_WITHIN_S, None
