@@ -14,8 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from bench.load import as_record
-from bench.site import Site
-from bench.workers import BenchError
+from bench.site import BenchError, Site
 from schemas.touchpoint import Touchpoint
 from sinks.clickhouse.connection import connect
 from streams.broker import ReliableProducer

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -26,8 +26,8 @@ from bench.latency import Latency, measure_latency
 from bench.load import Load, fill, make_load
 from bench.profiling import launcher, read_profile
 from bench.report import Run, as_text, result_of, run_of, sizes_of
-from bench.site import running_site
-from bench.workers import BenchError, Kind, running_workers
+from bench.site import BenchError, running_site
+from bench.workers import Kind, running_workers
 from streams.stack.apache_kafka import KafkaUnavailable, find_kafka
 
 _DAY_MS: Final = 86_400_000
@@ -36,6 +36,7 @@ _AGE_DAYS: Final = 30
 _RESULTS: Final = Path(__file__).parent / "results"
 _IDLE_EVENTS_PER_SECOND: Final = 5.0
 _FUNCTIONS_SHOWN: Final = 40
+_TELL_EVERY_S: Final = 30.0
 
 
 class Progress:
@@ -44,15 +45,19 @@ class Progress:
     def __init__(self) -> None:
         self._begun = time.monotonic()
         self._is_watched = sys.stderr.isatty()
+        self._told_at = self._begun
 
     def step(self, what: str) -> None:
         """Something new begins."""
+        self._told_at = time.monotonic()
         sys.stderr.write(f"{self._start}{time.monotonic() - self._begun:7.1f} s  {what}\n")
         sys.stderr.flush()
 
     def detail(self, what: str) -> None:
-        """How far it is; kept out of logs."""
-        if self._is_watched:
+        """How far it is; now and then where nobody is watching."""
+        if not self._is_watched and time.monotonic() - self._told_at >= _TELL_EVERY_S:
+            self.step(f"  {what}")
+        elif self._is_watched:
             sys.stderr.write(f"{self._start}{time.monotonic() - self._begun:7.1f} s    {what}")
             sys.stderr.flush()
 
@@ -63,8 +68,8 @@ class Progress:
 
 def main() -> int:
     """Measure as the command line says."""
-    # Whoever ends us must not leave servers behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     parser = _parser()
     options = parser.parse_args()
     progress = Progress()
@@ -84,9 +89,14 @@ def main() -> int:
     except BenchError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; nothing was written\n")
-        return 1
+
+
+def _end(*_: object) -> NoReturn:
+    """End everything that was started, which takes some seconds; who asks a second time must not interrupt that."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    sys.stderr.write("\nending what was started; nothing is written\n")
+    sys.exit(1)
 
 
 def _measure(options: argparse.Namespace, load: Load, progress: Progress) -> int:

@@ -15,7 +15,8 @@ import msgspec
 from tests.support.processes import REPOSITORY
 
 _SAMPLES_PER_SECOND: Final = 250
-#: What runs an event loop: what the main thread does outside of it is starting.
+#: How its stacks begin, and what runs its event loop; what it does outside of that is starting.
+_MAIN_THREAD: Final = "_run_module_as_main"
 _LOOP: Final = "._run_once "
 _FOLDERS: Final = re.compile(rf".*/site-packages/|.*/lib/python3\.\d+/|{re.escape(str(REPOSITORY))}/")
 
@@ -60,12 +61,10 @@ def read_profile(file: Path) -> Profile:
     of_process = 0
     for thread in content["profiles"]:
         of_process += len(thread["samples"])
-        if "MainThread" not in thread["name"]:
-            continue
         for sample in thread["samples"]:
             stack = [names[frame] for frame in sample]
             begin = next((index for index, name in enumerate(stack) if _LOOP in name), None)
-            if begin is not None:
+            if begin is not None and stack[0].startswith(_MAIN_THREAD):
                 own[stack[-1]] += 1
                 cumulative.update(set(stack[begin:]))
     if not own:

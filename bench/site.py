@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,7 +23,6 @@ from streams.settings import ClickHouseSettings, KafkaSettings, Settings, make_p
 from streams.stack.apache_kafka import find_kafka
 from streams.store import clickhouse_address
 from streams.topics import admin_client, client_options, create_topics
-from tests.support.deadline import wait_until
 from tests.support.local_broker import free_port
 from tests.support.processes import REPOSITORY, stopped
 
@@ -32,6 +32,11 @@ Broker = Literal["embedded", "kafka"]
 _SESSION_TIMEOUT_S: Final[dict[Broker, float]] = {"embedded": 3.0, "kafka": 10.0}
 #: Apache Kafka needs 5 s of two free cores, a crowded machine gives it a tenth of that.
 _STARTS_WITHIN_S: Final = 180.0
+_LOG_LINES_SHOWN: Final = 20
+
+
+class BenchError(RuntimeError):
+    """A measurement cannot be finished; the message says why."""
 
 
 class Site(NamedTuple):
@@ -75,10 +80,11 @@ def running_site(broker: Broker, partitions: int) -> Iterator[Site]:
         ports = {"kafka": free_port(), "native": free_port(), "http": free_port()}
         clickhouse = ["deploy.local.clickhouse", "--data-dir", str(folder / "clickhouse")]
         clickhouse += ["--native-port", str(ports["native"]), "--http-port", str(ports["http"])]
+        started = []
         for name, words in (("broker", broker_command(broker, folder, ports["kafka"])), ("clickhouse", clickhouse)):
-            servers.enter_context(running([sys.executable, "-m", *words], folder / f"{name}.log", {}))
-        for port in ports.values():
-            wait_until(lambda port=port: _accepts(port), seconds=_STARTS_WITHIN_S)  # type: ignore[misc]
+            log = folder / f"{name}.log"
+            started.append((servers.enter_context(running([sys.executable, "-m", *words], log, {})), log))
+        _wait_until_accepting(list(ports.values()), started)
         settings = Settings(
             data_dir=folder,
             kafka=KafkaSettings(bootstrap=f"127.0.0.1:{ports['kafka']}", session_timeout_s=_SESSION_TIMEOUT_S[broker]),
@@ -136,6 +142,28 @@ def _create_changelog(settings: Settings) -> None:
         admin.wait_for_topics([CHANGELOG], timeout_ms=30_000)
     finally:
         admin.close()
+
+
+def require_alive(process: subprocess.Popen[str], log: Path) -> None:
+    """Check that a process of ours runs.
+
+    Raises:
+        BenchError: it ended; the message has the last that it said.
+
+    """
+    if process.poll() is not None:
+        last = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
+        raise BenchError(f"a process ended with {process.returncode}; the last it said:\n{last}")
+
+
+def _wait_until_accepting(ports: Sequence[int], started: Sequence[tuple[subprocess.Popen[str], Path]]) -> None:
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while not all(map(_accepts, ports)):
+        for process, log in started:
+            require_alive(process, log)
+        if time.monotonic() > deadline:
+            raise BenchError(f"broker and ClickHouse do not accept connections within {_STARTS_WITHIN_S:g} s")
+        time.sleep(0.02)
 
 
 def _accepts(port: int) -> bool:

@@ -1,5 +1,6 @@
 """Workers under measurement: three kinds of processes, what they cost until everything is done, and how they end."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple
 import psutil
 
 from bench.plain_faust import NAME as PLAIN_GROUP
-from bench.site import Site, running
+from bench.site import BenchError, Site, require_alive, running
 from streams.lag import end_offsets, wait_until_done
 from streams.topics import KEYED, TOUCHPOINTS, admin_client
 
@@ -22,7 +23,6 @@ _STARTS_WITHIN_S: Final = 180.0
 _STOPS_WITHIN_S: Final = 60.0
 #: Asking costs the broker and us some milliseconds, on cores that the workers use as well.
 _ASK_EVERY_S: Final = 0.25
-_LOG_LINES_SHOWN: Final = 20
 
 Tell = Callable[[str], None]
 
@@ -33,10 +33,6 @@ class Kind(StrEnum):
     WHOLE = "whole path"
     DISCARDING = "rows discarded"
     PLAIN = "plain Faust"
-
-
-class BenchError(RuntimeError):
-    """A measurement cannot be finished; the message says why."""
 
 
 class Cost(NamedTuple):
@@ -71,19 +67,13 @@ class _Worker:
 
     def has_begun(self) -> bool:
         """Whether it was given partitions; from the first time on its CPU counts."""
-        self.require_alive()
+        require_alive(self.process, self.log)
         if self._handle is None and _ASSIGNED in self.log.read_bytes():
             # Under a profiler the worker is a child of what was started.
             own = psutil.Process(self.process.pid)
             self._handle = next(iter(own.children()), own)
             self._cpu_before_s = _cpu_s(self._handle)
         return self._handle is not None
-
-    def require_alive(self) -> None:
-        """Raise when it ended."""
-        if self.process.poll() is not None:
-            last = "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
-            raise BenchError(f"a worker ended with {self.process.returncode}; the last it said:\n{last}")
 
     def cpu_s(self) -> float:
         """CPU seconds since it began."""
@@ -163,7 +153,7 @@ class Workers:
                 if all(done.get(number, 0) >= end for number, end in ends.items()):
                     return
                 for worker in self._workers:
-                    worker.require_alive()
+                    require_alive(worker.process, worker.log)
                 if time.monotonic() > deadline:
                     raise BenchError(f"{self._kind}: {group} did not reach the end of {topic} in time")
                 time.sleep(_ASK_EVERY_S)
@@ -186,7 +176,11 @@ def running_workers(kind: Kind, site: Site, number: int = 1, *, launcher: Sequen
         for index in range(number):
             log = site.folder / f"{kind.name.lower()}-{index}.log"
             words = [*launcher, *command(kind, site)]
-            workers.append(_Worker(processes.enter_context(running(words, log, site.environment)), log))
+            process = processes.enter_context(running(words, log, site.environment))
+            if launcher:
+                # A profiler that is told to stop leaves what it started.
+                processes.callback(_end_children, process.pid)
+            workers.append(_Worker(process, log))
         deadline, begun_at = time.monotonic() + _STARTS_WITHIN_S, None
         while not all(has_begun := [worker.has_begun() for worker in workers]):
             if begun_at is None and any(has_begun):
@@ -195,6 +189,12 @@ def running_workers(kind: Kind, site: Site, number: int = 1, *, launcher: Sequen
                 raise BenchError(f"{kind}: the workers were not given partitions within {_STARTS_WITHIN_S:g} s")
             time.sleep(0.01)
         yield Workers(kind, site, workers, begun_at or time.monotonic())
+
+
+def _end_children(pid: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children():
+            child.terminate()
 
 
 def _cpu_s(process: psutil.Process) -> float:

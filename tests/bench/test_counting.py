@@ -67,11 +67,11 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 
 
 def test_a_profile_counts_the_main_thread_within_its_event_loop(tmp_path: Path) -> None:
-    names = ("main", "BaseEventLoop._run_once", "decode", "admit")
+    names = ("_run_module_as_main", "BaseEventLoop._run_once", "decode", "admit")
     frames = [{"name": name, "file": "/x/lib/python3.11/a.py", "line": 1} for name in names]
     profiles = [
         {"name": 'Thread 1 "MainThread"', "samples": [[0], [0, 1, 2], [0, 1, 2, 3], [0, 1, 3]]},
-        {"name": 'Thread 2 "other"', "samples": [[2], [2]]},
+        {"name": 'Thread 2 "other"', "samples": [[2], [1, 2]]},
     ]
     file = tmp_path / "profile.json"
     file.write_text(json.dumps({"shared": {"frames": frames}, "profiles": profiles}))
