@@ -21,6 +21,7 @@ from sinks.clickhouse.migrator import migrate
 from streams.lag import end_offsets
 from streams.settings import ClickHouseSettings, KafkaSettings, Settings, make_pepper
 from streams.stack.apache_kafka import find_kafka
+from streams.stack.processes import interruptions_later
 from streams.store import clickhouse_address
 from streams.topics import admin_client, client_options, create_topics
 from tests.support.local_broker import free_port
@@ -118,19 +119,20 @@ def broker_command(broker: Broker, folder: Path, port: int) -> list[str]:
 @contextmanager
 def running(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process with a new `log`; on leaving it is asked to stop, and made to when that takes too long."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
-            # Ctrl-C is for us: the servers have to outlive the workers that write to them.
-            start_new_session=True,
-        )
-    with stopped(process):
+    with ExitStack() as ending:
+        with interruptions_later(), log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+                # Ctrl-C is for us: the servers have to outlive the workers that write to them.
+                start_new_session=True,
+            )
+            ending.enter_context(stopped(process))
         yield process
 
 
