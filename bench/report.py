@@ -15,6 +15,7 @@ from bench.latency import Latency
 from bench.load import Load
 from bench.site import Broker
 from bench.workers import Cost, Kind
+from streams.stack.apache_kafka import find_kafka
 
 _PACKAGES = (
     "faust-streaming", "aiokafka", "kafka-python", "fastavro", "polars", "msgspec", "clickhouse-driver", "chdb-core",
@@ -131,7 +132,7 @@ def result_of(
         p99_latency_idle_s=_seconds(idle and idle.p99_s),
         sizes=sizes,
         machine=_machine(),
-        versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        versions=_versions(broker),
         environment={name: value for name, value in sorted(os.environ.items()) if name.startswith("JOURNEYS_")},
         runs={kind.value: list(of_kind) for kind, of_kind in runs.items()},
         latencies=dict(latencies),
@@ -175,6 +176,11 @@ def _median(runs: Sequence[Run], of: Callable[[Run], float]) -> float:
 
 def _seconds(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+def _versions(broker: Broker) -> dict[str, str]:
+    found = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    return found | {"apache-kafka": find_kafka().version} if broker == "kafka" else found
 
 
 def _machine() -> dict[str, Any]:
