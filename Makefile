@@ -25,7 +25,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 
 .PHONY: help
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What has the developers' tools has everything the demo needs as well.
 .PHONY: demo
@@ -41,8 +41,14 @@ test: $(DEV) ## Run the tests (ARGS="-m long": those that take minutes each)
 check: $(DEV) ## Run all gates, as CI does
 	@.ci/run
 
+# EVENTS, PERSONS, BROKER=kafka, and ARGS="--runs 5 --json".
 .PHONY: bench
-bench: $(DEV) ## Measure what each step of the pipeline costs (ARGS="--events 100000")
+bench: $(DEV) ## Measure the whole path beside plain Faust, and check what came out (ARGS=--help)
+	@$(BIN)/python -m bench.pipeline $(if $(EVENTS),--events $(EVENTS)) $(if $(PERSONS),--persons $(PERSONS)) \
+		$(if $(BROKER),--broker $(BROKER)) $(ARGS)
+
+.PHONY: bench-steps
+bench-steps: $(DEV) ## Measure what each step of the pipeline costs (ARGS="--events 100000")
 	@$(BIN)/python -m bench.steps $(ARGS)
 
 .PHONY: bench-rules

@@ -1,7 +1,7 @@
 """What each step of the pipeline costs: events per CPU-second, and as a ratio to handing a record over untouched.
 
-Run with `make bench`. Absolute numbers say something about the machine; compare the ratios. The data are generated
-from fixed numbers, every step is measured `--runs` times in turn with the others, and the median counts.
+Run with `make bench-steps`. Absolute numbers say something about the machine; compare the ratios. The data are
+generated from fixed numbers, every step is measured `--runs` times in turn with the others, and the median counts.
 """
 
 import argparse
