@@ -129,6 +129,7 @@ def test_a_worker_that_ends_is_told_with_what_it_said_last(drained: Drained) -> 
         pass
 
 
+@pytest.mark.long
 def test_a_worker_under_a_profiler_ends_with_it(drained: Drained, tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     with running_workers(Kind.WHOLE, drained.site, launcher=launcher(tmp_path / "profile.json")):
@@ -138,6 +139,7 @@ def test_a_worker_under_a_profiler_ends_with_it(drained: Drained, tmp_path: Path
     wait_until(lambda: not any(process.is_running() for process in started), seconds=30)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_whoever_ends_it_leaves_no_process_behind(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "result.json"
