@@ -190,6 +190,9 @@ Fact = Session | Journey | Friction | EffortPosting | Person
 
 def touchpoint_ref(key: TouchpointKey) -> str:
     """Text form of a touchpoint's key, `tenant/source/id` with `%`, `/` escaped, as used in evidence and vouchers."""
+    ref = "/".join(key)
+    if "%" not in ref and ref.count("/") == 2:
+        return ref
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in key)
 
 
