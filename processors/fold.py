@@ -74,7 +74,7 @@ class Fold:
         roles = entry.roles
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
             self._trace(entry)
-        if roles & QUIET and not roles & (CONSENT | ENDING) and entry.touchpoint.thread_id is None:
+        if _is_looking_around(entry) and entry.touchpoint.thread_id is None:
             # A wait is posted to the ledger wherever it was measured, and a topic has a budget.
             self.acts += entry.touchpoint.wait_ms is not None or strand.named_by is entry
             return True
@@ -140,15 +140,24 @@ class Fold:
             self.consents.append(entry)
 
 
+def _is_looking_around(entry: Entry) -> bool:
+    return bool(entry.roles & QUIET) and not entry.roles & (CONSENT | ENDING)
+
+
 #: Reasons with which a company asks the customer to come back.
 INVITING_REASONS = frozenset({"follow_up_invited", "appointment"})
 
 
 def is_invitation(entry: Entry) -> bool:
-    """Whether the company asked the customer to come back: for data, by call-back, or by its stated reason."""
+    """Whether the company asked the customer to come back: for data, by call-back, or by its stated reason.
+
+    What shows that somebody looked around asks nobody, whatever reason it states.
+    """
     touchpoint = entry.touchpoint
     if entry.roles & REDIRECT:
         return True
+    if _is_looking_around(entry):
+        return False
     if touchpoint.actor not in {"agent", "bot", "system"}:
         return False
     return bool(entry.roles & INVITATION) or touchpoint.reason in INVITING_REASONS

@@ -130,7 +130,10 @@ acts AS (
         ) AS is_solution,
         kind = 'contact.redirected' AS is_redirect,
         is_redirect OR (
-            actor IN ('agent', 'bot', 'system') AND (
+            actor IN ('agent', 'bot', 'system') AND kind NOT IN (
+                'session.started', 'session.ended', 'page.viewed', 'screen.viewed', 'search.performed', 'ui.clicked',
+                'ui.click_dead', 'ui.error', 'incident.opened', 'incident.closed', 'change.released'
+            ) AND (
                 kind IN ('data.requested', 'callback.promised') OR reason IN ('follow_up_invited', 'appointment')
             )
         ) AS is_invitation,

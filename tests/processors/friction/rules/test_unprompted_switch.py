@@ -145,6 +145,7 @@ def test_self_help_before_a_chat_changes_nothing() -> None:
         happened("contact.redirected", MONDAY + HOUR, channel="email", redirect_to="phone", topic="invoice"),
         happened("message.sent", SECOND_AT, topic="invoice", actor="agent", reason="follow_up_invited"),
         happened("message.sent", MONDAY + HOUR, topic="invoice", actor="system", reason="appointment"),
+        happened("visit.ended", MONDAY + HOUR, topic="invoice", actor="agent", reason="appointment"),
     ],
 )
 def test_an_invited_second_contact_is_none(invitation: AppliedTouchpoint) -> None:
@@ -165,6 +166,8 @@ def test_an_invitation_may_name_the_matter_as_the_first_contact_did() -> None:
         happened("callback.promised", MONDAY + HOUR, topic="invoice", actor="customer"),
         happened("contact.redirected", MONDAY + HOUR, channel="email", redirect_to="store", topic="invoice"),
         happened("message.sent", MONDAY + HOUR, topic="invoice", actor="customer", reason="appointment"),
+        happened("page.viewed", MONDAY + HOUR, topic="invoice", actor="bot", reason="appointment"),
+        happened("page.viewed", MONDAY + HOUR, topic="invoice", actor="bot", reason="appointment", thread_id="1"),
     ],
 )
 def test_what_invites_to_something_else_or_at_another_time_is_no_excuse(other: AppliedTouchpoint) -> None:
