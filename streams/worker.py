@@ -35,7 +35,7 @@ _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
 _STOP_WITHIN_S: Final = 25.0
 #: Objects made and not yet gone before the collector looks at the newest; by default 700.
-_COLLECT_AFTER: Final = 50_000
+_COLLECT_AFTER: Final = 10_000
 
 
 @runtime_checkable

@@ -36,6 +36,15 @@ def soak(run: Run, scale: Scale) -> None:
             time.sleep(max(0.0, every_s - (time.monotonic() - begun)))
 
 
+@experiment("no fault, and an even load all the time: whether memory stays flat")
+def steady(run: Run, scale: Scale) -> None:
+    acts.staff(run, max_touchpoints=_REMEMBERS, max_persons=_KNOWS)
+    run.note(f"the worker remembers {_REMEMBERS} touchpoints and {_KNOWS} persons at most")
+    with acts.producing(run, workload.usual(run.seed, scale.events), scale.seconds) as is_over:
+        while not is_over():
+            time.sleep(1.0)
+
+
 @experiment("SIGKILL of everything at once: workers, ClickHouse and the broker")
 def all_killed(run: Run, scale: Scale) -> None:
     workers = acts.staff(run)
