@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -34,7 +35,9 @@ def victim(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     with running_stack(tmp_path) as running:
-        running.kill("worker")
+        # Killed it would leave a suspicion behind, if it was just at work.
+        os.kill(running.process("worker")["pid"], signal.SIGTERM)
+        wait_until(lambda: running.process("worker")["state"] == "stopped", seconds=60)
         yield running
 
 
