@@ -21,7 +21,7 @@ from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
 #: Identities whose hashes are remembered: customers come again, and so do the several records of one visit.
-_REMEMBERED: Final = 65_536
+_REMEMBERED: Final = 16_384
 #: Characters of all identities of a touchpoint that are remembered: so nobody fills the memory with long ones.
 _SHORT: Final = 512
 #: 128 bits of the keyed hash: collisions stay out of reach for any number of people.

@@ -34,8 +34,9 @@ _LOOK_AFTER_GROUP_EVERY_S: Final = 0.5
 _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
 _STOP_WITHIN_S: Final = 25.0
-#: Objects made and not yet gone before the collector looks at the newest; by default 700.
-_COLLECT_AFTER: Final = 10_000
+#: Objects made and not yet gone before the collector looks at the newest (by default 700), and how often it does that
+#: before it looks at older ones: persons that were let go of are garbage until it has looked at the oldest.
+_COLLECT_AFTER: Final = (10_000, 5, 5)
 
 
 @runtime_checkable
@@ -236,7 +237,7 @@ async def run_worker(
 def _collect_less_often() -> None:
     """Look for garbage after more allocations: persons are many objects that stay, and looking at them takes time."""
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 class _Court:
