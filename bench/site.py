@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from streams.stack.apache_kafka import find_kafka
 from streams.stack.processes import interruptions_later
 from streams.store import clickhouse_address
 from streams.topics import admin_client, client_options, create_topics
-from tests.support.local_broker import free_port
+from tests.support.local_broker import accepts, free_port
 from tests.support.processes import REPOSITORY, stopped
 
 Broker = Literal["embedded", "kafka"]
@@ -160,17 +159,9 @@ def require_alive(process: subprocess.Popen[str], log: Path) -> None:
 
 def _wait_until_accepting(ports: Sequence[int], started: Sequence[tuple[subprocess.Popen[str], Path]]) -> None:
     deadline = time.monotonic() + _STARTS_WITHIN_S
-    while not all(map(_accepts, ports)):
+    while not all(map(accepts, ports)):
         for process, log in started:
             require_alive(process, log)
         if time.monotonic() > deadline:
             raise BenchError(f"broker and ClickHouse do not accept connections within {_STARTS_WITHIN_S:g} s")
         time.sleep(0.02)
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

@@ -1,6 +1,5 @@
 """A site of one's own for a run: broker, ClickHouse, an endpoint for alerts, workers under a supervisor."""
 
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,7 @@ from tests.faults.spec import WorkerSpec
 from tests.faults.tables import HttpTables
 from tests.support.apache_kafka import kafka_command
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
-from tests.support.local_broker import free_port
+from tests.support.local_broker import accepts, free_port
 
 Broker = Literal["embedded", "kafka"]
 
@@ -198,10 +197,10 @@ def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
                 *("--native-port", str(native), "--http-port", str(http), *_LIMITS),
             ],
             folder / "clickhouse.log",
-            lambda: _accepts(native) and _accepts(http),
+            lambda: accepts(native) and accepts(http),
         )
         port = free_port()
-        broker = Server(_broker_command(folder, kind, port), folder / "broker.log", lambda: _accepts(port))
+        broker = Server(_broker_command(folder, kind, port), folder / "broker.log", lambda: accepts(port))
         for server in (broker, clickhouse):
             cleaning.callback(server.stop)
         at_once(broker.start, clickhouse.start)
@@ -221,11 +220,3 @@ def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
 def _broker_command(folder: Path, kind: Broker, port: int) -> list[str]:
     embedded = [sys.executable, "-m", "deploy.local.broker", "--port", str(port)]
     return kafka_command(folder / "kafka", port) if kind == "kafka" else embedded
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

@@ -18,6 +18,15 @@ def free_port() -> int:
     return port
 
 
+def accepts(port: int) -> bool:
+    """Whether somebody listens on a port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def start_broker(port: int) -> tuple[subprocess.Popen[str], int]:
     """Start a broker and wait until it accepts; the caller ends the process."""
     command = [sys.executable, "-m", "deploy.local.broker", "--port", str(port)]
@@ -37,16 +46,12 @@ def running_broker() -> Iterator[int]:
 def wait_until_accepting(process: subprocess.Popen[str], port: int, seconds: float = START_SECONDS) -> None:
     """Wait until a broker accepts connections; it is killed when it does not."""
 
-    def accepts() -> bool:
+    def is_ready() -> bool:
         assert process.poll() is None, f"the broker ended with {process.returncode}"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return accepts(port)
 
     try:
-        wait_until(accepts, seconds=seconds)
+        wait_until(is_ready, seconds=seconds)
     except AssertionError:
         process.kill()
         process.wait()

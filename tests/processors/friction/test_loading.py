@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.friction.catalogue import definitions
 from processors.friction.definition import Bound, Per, Span
 from processors.friction.loading import (
     MOST_CHARACTERS,
@@ -19,6 +21,13 @@ from processors.friction.loading import (
     load_definitions,
 )
 from tests.support.rule_files import CALLED_AGAIN, STATUS_CHASING, called_again, changed
+
+
+def test_shipped_rules_are_the_same_however_they_are_read() -> None:
+    folder = files("processors.friction.rules")
+    texts = [(one.name, one.read_text(encoding="utf-8")) for one in folder.iterdir() if one.name.endswith(".yaml")]
+    assert len(texts) == len(definitions())
+    assert load_definitions(texts) == definitions()
 
 
 def problems(text: str) -> list[str]:
