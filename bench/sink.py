@@ -5,6 +5,7 @@ all the facts that follow, spread over `--months` times four weeks. Then, on a C
 
 insert     rows a second through the worker's writer, by rows in a block
 stored     rows, parts and compressed bytes of each table, and its dearest columns
+read       what a worker reads of persons whom it does not hold, by how many there are
 flush      parts and merges while a worker writes for `--flush-seconds`, one insert for each table and second
 ask        every ready-made question: first answer with nothing in memory, median of three more, rows read, memory
 final      what it costs to count rows once, by the share of rows that are there twice
@@ -23,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,12 +39,13 @@ from bench.site import BenchError
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrator import migrate
+from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.tables import TOUCHPOINTS, Table
 from sinks.clickhouse.writer import Writer
 from tests.support.local_clickhouse import start_clickhouse
 from tests.support.processes import stopped
 
-PARTS: Final = ("insert", "stored", "flush", "ask", "final")
+PARTS: Final = ("insert", "stored", "read", "flush", "ask", "final")
 _RESULTS: Final = Path(__file__).parent / "results"
 #: A statement that fills says nothing until it is done.
 _ANSWER_TIMEOUT_S: Final = 3_600.0
@@ -52,6 +55,7 @@ _BLOCKS: Final = {1_000: 20, 10_000: 10, 100_000: 3, 1_000_000: 1}
 _BLOCKS_OF_FACTS: Final = {10_000: 5}
 _WARM_RUNS: Final = 3
 _DEAREST: Final = 5
+_PERSONS: Final = (1, 100, 1_000)
 _TWICE: Final = (0.0, 0.01, 0.1, 0.5)
 _COLD: Final = ("MARK CACHE", "PRIMARY INDEX CACHE", "INDEX MARK CACHE", "UNCOMPRESSED CACHE", "QUERY CONDITION CACHE")
 
@@ -88,6 +92,16 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     bytes_per_row: float
     dearest: dict[str, float]
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker reads of so many persons at once: everything that happened to them, or what is published."""
+
+    what: str
+    persons: int
+    seconds: float
+    cpu_s: float
+    rows_read: int
 
 
 class Flushed(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +158,7 @@ class SinkResult(msgspec.Struct, frozen=True, kw_only=True):
     fill_s: float
     inserted: list[Inserted]
     stored: list[Stored]
+    read: list[Read]
     flushed: Flushed | None
     asked: list[Asked]
     counted: list[Counted]
@@ -238,6 +253,46 @@ class Sink:
                 dearest={name: round(bytes_ / max(1, rows), 1) for name, bytes_ in dearest},
             )
 
+    def rest(self) -> None:
+        """Merge all months but the last two, as the engine does once nothing came to them for some hours."""
+        partitions = self.client.execute(
+            "SELECT DISTINCT partition FROM system.parts WHERE active AND database = 'journeys'"
+            " AND table = 'touchpoints' ORDER BY partition DESC"
+        )
+        for (partition,) in partitions[2:]:
+            self.client.execute(f"OPTIMIZE TABLE touchpoints PARTITION {partition} FINAL")
+
+    def read(self) -> Iterator[Read]:
+        """Persons spread over all that there are, each time others."""
+        reader = Reader(self._address)
+        for number, persons in enumerate(_PERSONS):
+            rows = self.client.execute(
+                "SELECT person_key FROM persons ORDER BY cityHash64(person_key, %(number)s) LIMIT %(persons)s",
+                {"number": number, "persons": persons},
+            )
+            keys = [key for (key,) in rows]
+            work: dict[str, Callable[[], object]] = {
+                "touchpoints": partial(reader.load_touchpoints, keys),
+                "what is published": partial(reader.load_published, keys),
+                "last judgements": partial(reader.load_last_judged, keys),
+                "identifiers": partial(reader.load_identifiers, keys),
+            }
+            for what, do in work.items():
+                self._progress.detail(f"{what} of {persons:,} persons")
+                do()
+                (rows_before,), before_s, began = self._events("SelectedRows"), self._cpu_s(), time.monotonic()
+                do()
+                seconds, cpu_s = time.monotonic() - began, self._cpu_s() - before_s
+                (rows_after,) = self._events("SelectedRows")
+                yield Read(
+                    what=what,
+                    persons=persons,
+                    seconds=round(seconds, 3),
+                    cpu_s=round(cpu_s, 3),
+                    rows_read=rows_after - rows_before,
+                )
+        reader.close()
+
     def flush(self, filler: Filler, copies: int) -> Flushed:
         """Write as a worker does, a flush each second."""
         seconds, touchpoints = self._options.flush_seconds, self._options.flush_touchpoints
@@ -270,10 +325,10 @@ class Sink:
             parts_after=after,
         )
 
-    def ask(self) -> Iterator[Asked]:
-        """Every question, while nothing is merged."""
+    def ask(self, asked: Sequence[Question]) -> Iterator[Asked]:
+        """Questions, while nothing is merged."""
         self.client.execute("SYSTEM STOP MERGES")
-        for question in questions(self.client):
+        for question in asked:
             self._progress.detail(question.name)
             yield self._asked(question)
         self.client.execute("SYSTEM START MERGES")
@@ -444,7 +499,8 @@ def _measure(folder: Path, options: argparse.Namespace, progress: Progress) -> S
         fill_s = time.monotonic() - began
         progress.step("waiting for merges")
         sink.settle()
-        inserted, stored, asked, counted = [], [], [], []
+        sink.rest()
+        inserted, stored, read, asked, counted = [], [], [], [], []
         flushed = None
         if "insert" in parts:
             progress.step("insert")
@@ -452,12 +508,15 @@ def _measure(folder: Path, options: argparse.Namespace, progress: Progress) -> S
         if "stored" in parts:
             progress.step("stored")
             stored = list(sink.stored())
+        if "read" in parts:
+            progress.step("read")
+            read = list(sink.read())
         if "flush" in parts:
             progress.step("flush")
             flushed = sink.flush(filler, copies)
         if "ask" in parts:
             progress.step("ask")
-            asked = list(sink.ask())
+            asked = list(sink.ask(questions(sink.client)))
         if "final" in parts:
             progress.step("final")
             counted = list(sink.count())
@@ -474,6 +533,7 @@ def _measure(folder: Path, options: argparse.Namespace, progress: Progress) -> S
         fill_s=round(fill_s, 1),
         inserted=inserted,
         stored=stored,
+        read=read,
         flushed=flushed,
         asked=asked,
         counted=counted,
@@ -512,6 +572,10 @@ def as_text(result: SinkResult) -> str:
             for s in result.stored
         ],
     )  # fmt: skip
+    lines += _table(
+        ("read", "persons", "s", "CPU s", "rows read"),
+        [(r.what, f"{r.persons:,}", f"{r.seconds:.2f}", f"{r.cpu_s:.2f}", f"{r.rows_read:,}") for r in result.read],
+    )
     if flushed := result.flushed:
         size = f"{flushed.touchpoints_per_flush:,} touchpoints ({flushed.rows_per_flush:,} rows)"
         lines += ["", f"{flushed.flushes} flushes of {size} in {flushed.seconds:g} s, {flushed.ms_per_flush:g} ms each"]
