@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -156,13 +156,13 @@ class SinkResult(msgspec.Struct, frozen=True, kw_only=True):
     written_per_row: dict[str, float]
     rows_per_touchpoint: dict[str, float]
     fill_s: float
-    inserted: list[Inserted]
-    stored: list[Stored]
-    read: list[Read]
-    flushed: Flushed | None
-    asked: list[Asked]
-    counted: list[Counted]
     machine: dict[str, Any]
+    inserted: list[Inserted] = []
+    stored: list[Stored] = []
+    read: list[Read] = []
+    flushed: Flushed | None = None
+    asked: list[Asked] = []
+    counted: list[Counted] = []
 
 
 class Sink:
@@ -466,26 +466,27 @@ def main() -> int:
     if unknown := set(options.only or ()) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     progress = Progress()
+    result = None
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    out = options.out or _RESULTS / f"{date}-sink-{options.touchpoints}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if options.data_dir:
-            result = _measure(options.data_dir, options, progress)
-        else:
-            with tempfile.TemporaryDirectory(prefix="journeys-bench-") as folder:
-                result = _measure(Path(folder), options, progress)
+        with ExitStack() as folders:
+            folder = options.data_dir or folders.enter_context(tempfile.TemporaryDirectory(prefix="journeys-bench-"))
+            # The last parts take longest: what was measured before is kept when they are broken off.
+            for result in _measure(Path(folder), date, options, progress):
+                out.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     except BenchError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    content = msgspec.json.format(msgspec.json.encode(result)) + b"\n"
-    out = options.out or _RESULTS / f"{result.date}-sink-{options.touchpoints // 1_000_000}m.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(content)
+    assert result is not None
     progress.step(f"written to {out}")
-    print(content.decode() if options.json else as_text(result))
+    print(out.read_text(encoding="utf-8") if options.json else as_text(result))
     return 0
 
 
-def _measure(folder: Path, options: argparse.Namespace, progress: Progress) -> SinkResult:
-    parts = options.only or PARTS
+def _measure(folder: Path, date: str, options: argparse.Namespace, progress: Progress) -> Iterator[SinkResult]:
+    """The result after each part, with all parts up to then."""
     progress.step(f"a month of {options.seed_events:,} events through the pipeline")
     month = make_month(
         options.seed_events, options.seed_persons, seed=options.seed, start=options.start, tell=progress.detail
@@ -500,45 +501,33 @@ def _measure(folder: Path, options: argparse.Namespace, progress: Progress) -> S
         progress.step("waiting for merges")
         sink.settle()
         sink.rest()
-        inserted, stored, read, asked, counted = [], [], [], [], []
-        flushed = None
-        if "insert" in parts:
-            progress.step("insert")
-            inserted = list(sink.insert(month))
-        if "stored" in parts:
-            progress.step("stored")
-            stored = list(sink.stored())
-        if "read" in parts:
-            progress.step("read")
-            read = list(sink.read())
-        if "flush" in parts:
-            progress.step("flush")
-            flushed = sink.flush(filler, copies)
-        if "ask" in parts:
-            progress.step("ask")
-            asked = list(sink.ask(questions(sink.client)))
-        if "final" in parts:
-            progress.step("final")
-            counted = list(sink.count())
         ((version,),) = sink.client.execute("SELECT version()")
+        result = SinkResult(
+            date=date,
+            touchpoints=options.touchpoints,
+            months=options.months,
+            clickhouse=version,
+            threads=options.threads,
+            written_per_row={t.name: round(month.written[t.name] / max(1, month.rows(t)), 2) for t in COPIED},
+            rows_per_touchpoint={t.name: round(month.rows(t) / month.touchpoints, 4) for t in COPIED},
+            fill_s=round(fill_s, 1),
+            machine=machine(),
+        )
+        measure: dict[str, tuple[str, Callable[[], object]]] = {
+            "insert": ("inserted", lambda: list(sink.insert(month))),
+            "stored": ("stored", lambda: list(sink.stored())),
+            "read": ("read", lambda: list(sink.read())),
+            "flush": ("flushed", lambda: sink.flush(filler, copies)),
+            "ask": ("asked", lambda: list(sink.ask(questions(sink.client)))),
+            "final": ("counted", lambda: list(sink.count())),
+        }
+        for part in PARTS:
+            if part in (options.only or PARTS):
+                progress.step(part)
+                field, do = measure[part]
+                result = msgspec.structs.replace(result, **{field: do()})
+                yield result
         sink.client.disconnect()
-    return SinkResult(
-        date=datetime.now(UTC).strftime("%Y-%m-%d"),
-        touchpoints=options.touchpoints,
-        months=options.months,
-        clickhouse=version,
-        threads=options.threads,
-        written_per_row={t.name: round(month.written[t.name] / max(1, month.rows(t)), 2) for t in COPIED},
-        rows_per_touchpoint={t.name: round(month.rows(t) / month.touchpoints, 4) for t in COPIED},
-        fill_s=round(fill_s, 1),
-        inserted=inserted,
-        stored=stored,
-        read=read,
-        flushed=flushed,
-        asked=asked,
-        counted=counted,
-        machine=machine(),
-    )
 
 
 def as_text(result: SinkResult) -> str:
@@ -642,7 +631,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--flush-touchpoints", type=_at_least(1), default=2_000, help="in a flush (default: %(default)s)")
     add("--only", nargs="+", metavar="PART", help=f"not all parts: {', '.join(PARTS)}")
     add("--data-dir", type=Path, metavar="DIR", help="keep the tables there, and take those that are there already")
-    add("--out", type=Path, metavar="FILE", help="result as JSON (default: bench/results/DATE-sink-SIZE.json)")
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="result as JSON, written after each part (default: bench/results/DATE-sink-TOUCHPOINTS.json)",
+    )
     add("--json", action="store_true", help="print the result as JSON instead of tables")
     parser.set_defaults(start=default_start())
     return parser
