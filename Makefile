@@ -55,6 +55,11 @@ bench-steps: $(DEV) ## Measure what each step of the pipeline costs (ARGS="--eve
 bench-rules: $(DEV) ## Measure what the friction rules cost (ARGS="--each" for each of them)
 	@$(BIN)/python -m bench.rules $(ARGS)
 
+# TOUCHPOINTS, and ARGS="--only ask --json".
+.PHONY: bench-sink
+bench-sink: $(DEV) ## Measure ClickHouse at size: inserts, parts, FINAL, every ready-made question (ARGS=--help)
+	@$(BIN)/python -m bench.sink $(if $(TOUCHPOINTS),--touchpoints $(TOUCHPOINTS)) $(ARGS)
+
 # A run of each experiment; SEED, SECONDS (of faults, each), BROKER=kafka, and ARGS="--only NAME --json".
 .PHONY: faults
 faults: $(DEV) ## Kill and pause everything, and check that nothing shows it (ARGS=--help)

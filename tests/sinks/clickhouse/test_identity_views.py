@@ -207,3 +207,27 @@ def test_a_touchpoint_belongs_to_the_person_of_its_first_identity_that_is_no_pla
         ("3", identifier_of(unlinked)),
         ("4", identifier_of(crowd)),
     ]
+
+
+@pytest.mark.usefixtures("unmerged")
+def test_of_copies_of_a_touchpoint_under_a_placeholder_the_one_that_entered_the_log_first_counts(
+    tenant: Tenant,
+) -> None:
+    crowd, early, late = (f"email:{tenant.name}{number}" for number in range(3))
+    tenant.decide(crowd, crowd, is_placeholder=True)
+    tenant.touch(crowd, late, id="0", ingestion_time=MONDAY + 1)
+    tenant.touch(crowd, early, id="0", ingestion_time=MONDAY)
+    assert tenant.see("v_touchpoints", "id, person_key, identities") == [("0", identifier_of(early), [crowd, early])]
+
+
+@pytest.mark.usefixtures("unmerged")
+def test_a_question_about_a_few_identities_finds_their_touchpoints_under_a_placeholder_and_not(tenant: Tenant) -> None:
+    crowd, somebody, else_ = (f"email:{tenant.name}{number}" for number in range(3))
+    tenant.decide(crowd, crowd, is_placeholder=True)
+    for number, identities in enumerate([(somebody,), (crowd, somebody), (else_,), (crowd, else_)]):
+        tenant.touch(*identities, id=str(number), at=MONDAY + number)
+    for asked, found in [((somebody,), ["0"]), ((crowd,), ["1", "3"]), ((somebody, crowd), ["0", "1", "3"])]:
+        hashes = tuple(identifier_of(identity) for identity in asked)
+        sql = "SELECT id FROM v_touchpoints WHERE tenant = %(tenant)s AND identity_hash IN %(hashes)s ORDER BY id"
+        rows = tenant._client.execute(sql, {"tenant": tenant.name, "hashes": hashes})
+        assert [id_ for (id_,) in rows] == found

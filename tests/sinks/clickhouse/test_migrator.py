@@ -17,7 +17,8 @@ from sinks.clickhouse.schema_check import schema_differences
 from tests.support.processes import REPOSITORY
 
 _REPEATABLE = re.compile(
-    r"CREATE TABLE IF NOT EXISTS|CREATE OR REPLACE VIEW|ALTER TABLE \S+ \S+ \w+ \w+ IF (NOT )?EXISTS"
+    r"CREATE TABLE IF NOT EXISTS|CREATE OR REPLACE VIEW"
+    r"|ALTER TABLE \S+ \S+ (\w+ \w+ IF (NOT )?EXISTS|MODIFY SETTING)"
 )
 
 

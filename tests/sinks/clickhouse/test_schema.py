@@ -51,6 +51,14 @@ def test_every_table_absorbs_an_immediate_repetition_on_a_single_node(client: Cl
     assert [name for name, text in engines.items() if "non_replicated_deduplication_window = 1000" not in text] == []
 
 
+def test_months_of_touchpoints_that_rest_become_one_part_which_needs_no_look_for_repeated_rows(client: Client) -> None:
+    ((engine,),) = client.execute(
+        "SELECT engine_full FROM system.tables WHERE database = 'journeys' AND name = 'touchpoints'"
+    )
+    assert "min_age_to_force_merge_seconds = 21600" in engine
+    assert "min_age_to_force_merge_on_partition_only = 1" in engine
+
+
 def test_sorting_keys_hold_only_what_never_changes_in_a_row(client: Client) -> None:
     keys = dict(client.execute("SELECT name, sorting_key FROM system.tables WHERE database = 'journeys'"))
     assert keys["touchpoints"] == "tenant, identity_hash, event_time, source, id"
