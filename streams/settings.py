@@ -102,7 +102,11 @@ class FlushSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_rows: int = Field(20_000, gt=0, description="Touchpoints collected before a flush.")
+    max_bytes: int = Field(16_777_216, gt=0, description="Bytes of records collected before a flush.")
     max_age_s: float = Field(1.0, gt=0, description="Age of the oldest touchpoint before a flush.")
+    min_pause_s: float = Field(
+        0.25, ge=0, description="Pause between flushes that no limit forces; four times the last one if that is longer."
+    )
 
 
 class WatchdogSettings(BaseModel):

@@ -157,7 +157,8 @@ class Worker:
         self._rebalancing = asyncio.Lock()
         self.consumer = Consumer(self, scheduler, group, log)
         draw = scheduler.random
-        flush = FlushSettings(max_rows=draw.choice((1, 3, 6, 1_000)), max_age_s=draw.choice((0.2, 1.0, 4.0)))
+        max_rows, max_age_s = draw.choice((1, 3, 6, 1_000)), draw.choice((0.2, 1.0, 4.0))
+        flush = FlushSettings(max_rows=max_rows, max_age_s=max_age_s, min_pause_s=max_age_s / 2)
         settings = story.settings.model_copy(update={"flush": flush})
         self.agent = JourneysAgent(
             settings,
