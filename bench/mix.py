@@ -40,7 +40,7 @@ class Mix(NamedTuple):
 
 
 def make_mix(events: int, persons: int, *, seed: int, start: int) -> Mix:
-    """So many distinct touchpoints of so many persons from `start` (UTC milliseconds) on; the same for the same numbers.
+    """So many distinct touchpoints of so many persons, from `start` (UTC milliseconds) on.
 
     Raises:
         ValueError: the numbers are too small for each other.

@@ -131,7 +131,7 @@ def result_of(
         p99_latency_s=_seconds(half and half.p99_s),
         p99_latency_idle_s=_seconds(idle and idle.p99_s),
         sizes=sizes,
-        machine=_machine(),
+        machine=machine(),
         versions=_versions(broker),
         environment={name: value for name, value in sorted(os.environ.items()) if name.startswith("JOURNEYS_")},
         runs={kind.value: list(of_kind) for kind, of_kind in runs.items()},
@@ -183,7 +183,8 @@ def _versions(broker: Broker) -> dict[str, str]:
     return found | {"apache-kafka": find_kafka().version} if broker == "kafka" else found
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What was measured on."""
     return {
         "cpu": _cpu_name(),
         "cores": psutil.cpu_count(),
