@@ -106,6 +106,14 @@ class PersonState:
         if self.membership is not None:
             self.membership = self.membership._replace(epoch=unpack_version(version)[0] + 1)
 
+    def let_go(self) -> None:
+        """Forget everything: touchpoints and what they are part of know each other, and would stay as garbage."""
+        for entry in self._entries:
+            entry.strand = entry.contact = None
+        self._set.clear()
+        self._entries.clear()
+        self._fold = self._assessed = None
+
     def is_home_of(self, applied: AppliedTouchpoint) -> bool:
         """Whether a touchpoint belongs to this person."""
         if self.membership is None:
@@ -206,6 +214,7 @@ def _settle_duplicate(state: PersonState, known: Entry, applied: AppliedTouchpoi
     if is_same:
         known.applied = applied
         return
+    known.strand = known.contact = None
     entry = Entry(applied)
     state._set[applied.touchpoint.source, applied.touchpoint.id] = entry
     state._entries = sorted(state._set.values(), key=_order)

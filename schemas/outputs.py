@@ -2,7 +2,7 @@
 
 These are facts without a version: the core derives them from a set of touchpoints. `content_hash` tells whether a
 fact changed since it was published; the version is added when a row is written. All times are UTC milliseconds, all
-minutes are customer minutes.
+minutes are customer minutes. Facts hold texts and numbers alone, so none can be part of a cycle (`gc=False`).
 """
 
 from enum import StrEnum
@@ -19,7 +19,7 @@ class JourneyStatus(StrEnum):
     CLOSED = "closed"
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A visit: touchpoints of one person with no gap over the session gap between them."""
 
     session_id: str
@@ -33,7 +33,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     last_touchpoint: str
 
 
-class Journey(msgspec.Struct, frozen=True, kw_only=True):
+class Journey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The stitched story of one person about one matter, across channels.
 
     `continuity` is the lowest score of its switches, from 0 to 1, `None` where no switch is known well enough.
@@ -75,7 +75,7 @@ class FrictionStatus(StrEnum):
     CLEARED = "cleared"
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """One tested value beside its threshold, as evidence."""
 
     name: str
@@ -84,7 +84,7 @@ class Check(msgspec.Struct, frozen=True):
     passed: bool
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why a rule fired, complete enough to derive it again from the stored touchpoints alone."""
 
     rule_id: str
@@ -97,7 +97,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     nearest_miss: str
 
 
-class Friction(msgspec.Struct, frozen=True, kw_only=True):
+class Friction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A pattern of friction found in one person's story.
 
     `variant` names what became of it (e.g. `followed`, `lost`). `anchor_at` is the event time of the touchpoint that
@@ -140,7 +140,7 @@ class EffortKind(StrEnum):
     RETRY = "retry"
 
 
-class EffortPosting(msgspec.Struct, frozen=True, kw_only=True):
+class EffortPosting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Customer minutes as double entry: debit the customer on a journey, credit the team and the cause.
 
     `cause` is the rule whose friction cost them, or `wait` for a wait that belongs to no friction. `voucher` is the
@@ -161,7 +161,7 @@ class EffortPosting(msgspec.Struct, frozen=True, kw_only=True):
     posted_at: int
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
+class Person(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The human behind identities, as far as the touchpoints tell.
 
     `effort_minutes` is the sum of all postings that debit them; `next_deadline` is when to judge again; `identifiers`

@@ -114,6 +114,8 @@ class Owner:
 
     def drop_all(self) -> None:
         """Own nothing any more, and forget everything."""
+        for held in self._persons.values():
+            held.state.let_go()
         self._persons.clear()
         self._touchpoints = 0
         self._dirty.clear()
@@ -205,6 +207,7 @@ class Owner:
             held = self._persons.pop(key, None)
             if held is not None:
                 self._touchpoints -= len(held.state)
+                held.state.let_go()
                 dropped.setdefault(held.partition, {})[key] = held.state.tenant
         return dropped
 
@@ -265,6 +268,7 @@ class Owner:
             if key in self._dirty:
                 break
             self._touchpoints -= len(held.state)
+            held.state.let_go()
             del self._persons[key]
 
     def _told(self, watermarks: Mapping[int, int | None]) -> Iterator[tuple[int, Deadlines, int]]:
