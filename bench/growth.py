@@ -1,7 +1,7 @@
 """How the cost of a touchpoint grows: with persons, with touchpoints of each, with partitions and workers.
 
 Run with `make bench-growth`. The first two curves are of the core in a process of its own: decode, admit, step, judge,
-compare with what was published, ten minutes of event time together. The third is of the whole path on a broker and a
+compare with what was published; six hours of event time together in the first, ten minutes in the second. The third is of the whole path on a broker and a
 ClickHouse of its own, per CPU-second of all workers. All points of a curve are measured in turn, `--runs` times; the
 median counts, and the ratio to the first point of the same run. Collections of garbage count, as in a worker.
 
@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -34,8 +35,13 @@ from tests.support.processes import REPOSITORY
 _EVERYTHING: Final = sys.maxsize
 _RESULTS: Final = Path(__file__).parent / "results"
 _MICRO: Final = 1e6
+#: Event time that is judged together where there are more and more persons: long enough that few of them fill a window.
+_LONG_WINDOW_MS: Final = 6 * 3_600_000
 #: Touchpoints of a person who goes the whole path, as `make bench` has them by default.
 _EACH_OF_WHOLE: Final = 25
+#: Windows of a minute each that are taken before anything is measured.
+_WARM_UP: Final = 100
+_MINUTE_MS: Final = 60_000
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +102,8 @@ def main() -> int:
     parser = _parser()
     options = parser.parse_args()
     if options.point:
-        print(msgspec.json.encode(measured(options.point)).decode())
+        file, window_ms = options.point
+        print(msgspec.json.encode(measured(Path(file), int(window_ms))).decode())
         return 0
     progress = Progress()
     wrong: list[str] = []
@@ -139,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--persons", type=_numbers, default=[10_000, 100_000, 1_000_000], metavar="N,…",
         help="persons, with --each touchpoints each (default: 10000,100000,1000000)")  # fmt: skip
-    add("--each", type=int, default=3, help="touchpoints of each of them (default: %(default)s)")
+    add("--each", type=int, default=1, help="touchpoints of each of them (default: %(default)s)")
     add("--touchpoints", type=_numbers, default=[1, 10, 100, 1_000], metavar="N,…",
         help="touchpoints of each person, --events of all together (default: 1,10,100,1000)")  # fmt: skip
     add("--events", type=int, default=100_000, help="touchpoints of all of these persons (default: %(default)s)")
@@ -154,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, metavar="FILE", help="result as JSON (default: bench/results/DATE-growth.json)")
     add("--charts", type=Path, metavar="FOLDER", help="draw the curves into this folder")
     add("--json", action="store_true", help="print the result as JSON instead of a table")
-    add("--point", type=Path, help=argparse.SUPPRESS)
+    add("--point", nargs=2, help=argparse.SUPPRESS)
     return parser
 
 
@@ -164,32 +171,34 @@ def _numbers(text: str) -> list[int]:
 
 def _over_persons(folder: Path, options: argparse.Namespace) -> Iterable[Task]:
     for persons in options.persons:
-        yield _of_core(folder, persons, persons, persons * options.each, options.seed)
+        events = persons * options.each
+        yield Task(f"{persons:,}", persons, _core(folder, persons, events, options.seed, window_ms=_LONG_WINDOW_MS))
 
 
 def _over_touchpoints(folder: Path, options: argparse.Namespace) -> Iterable[Task]:
     for each in options.touchpoints:
-        yield _of_core(folder, each, max(1, options.events // each), options.events, options.seed)
+        persons = max(1, options.events // each)
+        yield Task(f"{each:,}", each, _core(folder, persons, options.events, options.seed, window_ms=WINDOW_MS))
 
 
-def _of_core(folder: Path, value: int, persons: int, events: int, seed: int) -> Task:
+def _core(folder: Path, persons: int, events: int, seed: int, *, window_ms: int) -> Callable[[], Measured]:
     file = folder / f"{persons}-{events}"
 
     def measure() -> Measured:
         if not file.exists():
             write_population(file, persons, events, seed)
-        words = [sys.executable, "-m", "bench.growth", "--point", str(file)]
+        words = [sys.executable, "-m", "bench.growth", "--point", str(file), str(window_ms)]
         done = subprocess.run(words, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE)
         return msgspec.json.decode(done.stdout, type=Measured)
 
-    return Task(f"{value:,}", value, measure)
+    return measure
 
 
-def measured(file: Path) -> Measured:
+def measured(file: Path, window_ms: int) -> Measured:
     """What the core takes for everybody of a file, in this process."""
     # What is loaded and remembered with the first records costs the same however many follow.
-    Held(1, 1).take(batch for batch, _ in zip(windows(file, WINDOW_MS), range(100), strict=False))
-    spent = Held(_EVERYTHING, _EVERYTHING).take(windows(file, WINDOW_MS))
+    Held(1, 1).take(islice(windows(file, _MINUTE_MS), _WARM_UP))
+    spent = Held(_EVERYTHING, _EVERYTHING).take(windows(file, window_ms))
     return Measured(
         us=round(spent.cpu_s / spent.records * _MICRO, 2),
         decode_us=round(spent.decode_s / spent.records * _MICRO, 2),

@@ -17,7 +17,7 @@ from processors.settings import CoreSettings
 from streams.owner import Owner
 from streams.worker import collect_less_often
 
-#: Event time that is judged together. Windows of one length hold as much of one person however many persons there are.
+#: Event time that is judged together: of one person it holds as much however many others there are.
 WINDOW_MS: Final = 600_000
 _PARTITION: Final = 0
 _ALL_DUE: Final = 5_000

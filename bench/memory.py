@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
@@ -30,13 +31,15 @@ from streams.owner import Owner
 from tests.support.processes import REPOSITORY
 
 #: Touchpoints of each person on average, and two numbers of persons for the slope.
-SHAPES: Final = ((1, (20_000, 80_000)), (10, (3_000, 12_000)), (100, (300, 1_200)))
+SHAPES: Final = ((1, (10_000, 40_000)), (10, (1_000, 4_000)), (100, (100, 400)))
 #: Of the persons of one touchpoint, and of the touchpoints of those with ten: a quarter is held.
-CAPPED_PERSONS: Final = 20_000
-CAPPED_TOUCHPOINTS: Final = 30_000
+CAPPED_PERSONS: Final = 10_000
+CAPPED_TOUCHPOINTS: Final = 10_000
 #: What was freed is not given back to the system at once, and the garbage of who had to leave waits for a collection.
 CAP_TOLERANCE: Final = 1.25
 _EVERYTHING: Final = sys.maxsize
+#: Windows that are taken before anything is measured.
+_WARM_UP: Final = 20
 _TYPES_SHOWN: Final = 8
 _NOBODYS: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 _RESULTS: Final = Path(__file__).parent / "results"
@@ -98,7 +101,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--persons", type=int, help="hold so many persons instead, nothing else")
-    add("--touchpoints", type=int, default=3, help="of each of them (default: %(default)s)")
+    add("--touchpoints", type=int, default=1, help="of each of them (default: %(default)s)")
     add("--seed", type=int, default=1, help="decides the data (default: %(default)s)")
     add("--out", type=Path, metavar="FILE", help="result as JSON (default: bench/results/DATE-memory.json)")
     add("--json", action="store_true", help="print the result as JSON instead of tables")
@@ -189,7 +192,7 @@ def _point(
 def measured(file: Path, max_persons: int, max_touchpoints: int, *, is_taken_apart: bool) -> Point:
     """Hold everybody of a file, as far as the caps let them in."""
     # What is loaded and remembered with the first records is no person's.
-    Held(1, 1).take(batch for batch, _ in zip(windows(file, WINDOW_MS), range(20), strict=False))
+    Held(1, 1).take(islice(windows(file, WINDOW_MS), _WARM_UP))
     gc.collect()
     base = status_bytes("VmRSS")
     held = Held(max_persons, max_touchpoints)
