@@ -87,7 +87,7 @@ def test_growth_is_measured_against_the_first_point(tmp_path: Path) -> None:
 
 def test_a_chart_has_its_points_where_the_axes_say() -> None:
     lines = [Line("measured", [(10, 40.0), (100, 50.0), (1_000, 80.0)]), Line("<bar>", [(10, 48.0), (1_000, 48.0)])]
-    chart = ET.fromstring(draw(lines, x="persons", y="microseconds"))
+    chart = ET.fromstring(draw(lines, x="persons", y="microseconds"))  # noqa: S314 - drawn by us
     dots = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in chart.iter(f"{SVG}circle")][:3]
     (left, low), (middle, _), (right, high) = dots
     assert middle - left == pytest.approx(right - middle, abs=0.2), "a power of ten is as wide as the next"
