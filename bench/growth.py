@@ -1,9 +1,10 @@
 """How the cost of a touchpoint grows: with persons, with touchpoints of each, with partitions and workers.
 
 Run with `make bench-growth`. The first two curves are of the core in a process of its own: decode, admit, step, judge,
-compare with what was published; six hours of event time together in the first, ten minutes in the second. The third is of the whole path on a broker and a
-ClickHouse of its own, per CPU-second of all workers. All points of a curve are measured in turn, `--runs` times; the
-median counts, and the ratio to the first point of the same run. Collections of garbage count, as in a worker.
+compare with what was published; six hours of event time together in the first, ten minutes in the second. The others
+are of the whole path on a broker and a ClickHouse of its own, per CPU-second of all workers. All points of a curve are
+measured in turn, `--runs` times; the median counts, and the ratio to the first point of the same run. Collections of
+garbage count, as in a worker.
 
 `--charts FOLDER` draws the curves as SVG. Exit code 0: measured; 1: what came out of the whole path was wrong.
 """
