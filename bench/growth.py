@@ -26,7 +26,7 @@ from bench.chart import Line, draw
 from bench.checks import problems
 from bench.held import WINDOW_MS, Held, status_bytes
 from bench.load import fill, make_load
-from bench.pipeline import Progress, default_start
+from bench.pipeline import Progress, default_start, end_when_told
 from bench.population import windows, write_population
 from bench.report import machine
 from bench.site import BenchError, running_site
@@ -106,6 +106,7 @@ def main() -> int:
         file, window_ms = options.point
         print(msgspec.json.encode(measured(Path(file), int(window_ms))).decode())
         return 0
+    end_when_told()
     progress = Progress()
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="journeys-bench-") as scratch:

@@ -151,20 +151,29 @@ def _each(small: Mapping[str, int], large: Mapping[str, int], persons: int) -> d
 
 
 def _caps(folder: Path, shapes: Sequence[Shape], seed: int) -> list[Cap]:
-    of_one, of_ten = shapes[:2]
     (one, (_, most_of_one)), (ten, (_, most_of_ten)) = SHAPES[:2]
     persons = _point(folder, most_of_one, one, seed, max_persons=CAPPED_PERSONS)
     touchpoints = _point(folder, most_of_ten, ten, seed, max_touchpoints=CAPPED_TOUCHPOINTS)
     return [
-        _cap("max_persons", CAPPED_PERSONS, persons, persons.persons, of_one.bytes_per_person),
-        _cap("max_touchpoints", CAPPED_TOUCHPOINTS, touchpoints, touchpoints.touchpoints, of_ten.bytes_per_touchpoint),
+        _cap("max_persons", CAPPED_PERSONS, persons.persons, persons, shapes),
+        _cap("max_touchpoints", CAPPED_TOUCHPOINTS, touchpoints.touchpoints, touchpoints, shapes),
     ]
 
 
-def _cap(name: str, limit: int, point: Point, held: int, bytes_each: int) -> Cap:
-    expected = held * bytes_each
+def _cap(name: str, limit: int, held: int, point: Point, shapes: Sequence[Shape]) -> Cap:
+    of_person, of_touchpoint = apart(shapes)
+    expected = round(point.persons * of_person + point.touchpoints * of_touchpoint)
     holds = held <= limit and point.held_bytes <= CAP_TOLERANCE * expected
     return Cap(name=name, limit=limit, expected_bytes=expected, holds=holds, point=point)
+
+
+def apart(shapes: Sequence[Shape]) -> tuple[float, float]:
+    """Bytes of a person without touchpoints, and of each touchpoint, as the first two shapes have it."""
+    few, more = shapes[:2]
+    of_touchpoint = (more.bytes_per_person - few.bytes_per_person) / (
+        more.touchpoints_per_person - few.touchpoints_per_person
+    )
+    return few.bytes_per_person - few.touchpoints_per_person * of_touchpoint, of_touchpoint
 
 
 def _point(
@@ -280,6 +289,8 @@ def as_text(result: Result) -> str:
         f"{shape.touchpoints_per_person:<26}{shape.bytes_per_person:>18,}{shape.bytes_per_touchpoint:>22,}"
         for shape in result.shapes
     ]
+    if result.shapes:
+        lines += ["", "so {:,.0f} bytes for a person and {:,.0f} for each touchpoint".format(*apart(result.shapes))]
     for shape in result.shapes:
         lines += ["", f"a person of {shape.touchpoints_per_person:g} touchpoints consists of, by what it is for"]
         lines += [f"  {name:<30}{size:>10,}" for name, size in shape.parts.items()]
