@@ -6,6 +6,7 @@ minutes are customer minutes. Facts hold texts and numbers alone, so none can be
 """
 
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -190,10 +191,23 @@ Fact = Session | Journey | Friction | EffortPosting | Person
 
 def touchpoint_ref(key: TouchpointKey) -> str:
     """Text form of a touchpoint's key, `tenant/source/id` with `%`, `/` escaped, as used in evidence and vouchers."""
-    ref = "/".join(key)
-    if "%" not in ref and ref.count("/") == 2:
-        return ref
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in key)
+    return ref_of(*key)
+
+
+def ref_of(tenant: str, source: str, id_: str) -> str:
+    """The same from the parts of the key."""
+    if "%" in id_ or "/" in id_:
+        id_ = _escaped(id_)
+    return _ref_of_source(tenant, source) + id_
+
+
+@lru_cache(maxsize=1024)
+def _ref_of_source(tenant: str, source: str) -> str:
+    return f"{_escaped(tenant)}/{_escaped(source)}/"
+
+
+def _escaped(part: str) -> str:
+    return part.replace("%", "%25").replace("/", "%2F")
 
 
 def touchpoint_key(ref: str) -> TouchpointKey:

@@ -227,19 +227,16 @@ class Owner:
             held.state.rise_above(held.floor)
             judgement = self._judged(held.state, watermark)
         upserts, retractions = diff(held.published, judgement)
+        version, epochs = judgement.version, judgement.anchor_epochs
         return PersonChanges(
             held.partition,
             held.state.tenant,
             key,
+            [(fact, version) for fact in upserts]
+            if not epochs
+            else [(fact, anchored(version, epochs[kind_of(fact)].get(fact_id(fact), 0))) for fact in upserts],
             [
-                (
-                    fact,
-                    anchored(judgement.version, judgement.anchor_epochs.get(kind_of(fact), {}).get(fact_id(fact), 0)),
-                )
-                for fact in upserts
-            ],
-            [
-                (retraction, anchored(judgement.version, held.published_anchor(retraction.kind, retraction.id)))
+                (retraction, anchored(version, held.published_anchor(retraction.kind, retraction.id)))
                 for retraction in retractions
             ],
             judgement,
