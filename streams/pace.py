@@ -7,9 +7,9 @@ from typing import Final
 
 from streams.settings import FlushSettings
 
-#: A pause is at least so many times as long as the flush before it, so flushes take a third of the time at most. What a
+#: A pause is at least so many times as long as the flush before it, so flushes take a fifth of the time at most. What a
 #: flush costs whatever it holds (an insert for each table) is then shared by all that came meanwhile.
-_PAUSE: Final = 2
+_PAUSE: Final = 4
 
 
 class Pace:

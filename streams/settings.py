@@ -105,7 +105,7 @@ class FlushSettings(BaseModel):
     max_bytes: int = Field(16_777_216, gt=0, description="Bytes of records collected before a flush.")
     max_age_s: float = Field(1.0, gt=0, description="Age of the oldest touchpoint before a flush.")
     min_pause_s: float = Field(
-        0.25, ge=0, description="Pause between flushes that no limit forces; twice the last one if that is longer."
+        0.25, ge=0, description="Pause between flushes that no limit forces; four times the last one if that is longer."
     )
 
 

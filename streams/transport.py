@@ -24,8 +24,9 @@ from kafka.errors import KafkaError
 _log = structlog.get_logger()
 Record = ConsumerRecord
 #: How long a broker may keep a fetch open. One that has nothing at first may look again only after half of it; and a
-#: partition that was left out of the fetch, because its last records were not taken yet, waits for all of it.
-_FETCH_WAIT_MS: Final = 100
+#: partition that was left out of the fetch, because its last records were not taken yet, waits for all of it. With less
+#: the records come in smaller chunks, each of which costs a question to ClickHouse.
+_FETCH_WAIT_MS: Final = 500
 #: A clock that goes on while the machine is suspended, where there is one.
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 

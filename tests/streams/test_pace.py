@@ -34,8 +34,8 @@ def test_what_comes_sooner_waits_for_the_end_of_the_pause() -> None:
     assert early.is_due(10.25, rows=1)
 
 
-@pytest.mark.parametrize(("took_s", "pause_s"), [(0.0, 0.25), (0.125, 0.25), (0.2, 0.4), (0.5, 1.0)])
-def test_the_pause_is_twice_the_last_flush_and_at_least_the_least_one(took_s: float, pause_s: float) -> None:
+@pytest.mark.parametrize(("took_s", "pause_s"), [(0.0, 0.25), (0.0625, 0.25), (0.1, 0.4), (0.25, 1.0)])
+def test_the_pause_is_four_times_the_last_flush_and_at_least_the_least_one(took_s: float, pause_s: float) -> None:
     busy = Pace(LIMITS)
     busy.flushed(10.0, 10.0 + took_s, is_idle=True)
     end = 10.0 + took_s + pause_s

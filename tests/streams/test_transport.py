@@ -144,7 +144,7 @@ async def next_offset(subject: Running, partition: int) -> int:
 
 def test_a_broker_that_waits_before_it_looks_again_does_not_wait_long(kafka: KafkaSettings) -> None:
     async def scenario(subject: Running) -> None:
-        assert subject.consumer._thread._ensure_consumer()._fetcher._fetch_max_wait_ms == 100
+        assert subject.consumer._thread._ensure_consumer()._fetcher._fetch_max_wait_ms == 500
 
     run(kafka, "waits", scenario)
 
