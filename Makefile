@@ -60,6 +60,14 @@ bench-rules: $(DEV) ## Measure what the friction rules cost (ARGS="--each" for e
 bench-sink: $(DEV) ## Measure ClickHouse at size: inserts, parts, FINAL, every ready-made question (ARGS=--help)
 	@$(BIN)/python -m bench.sink $(if $(TOUCHPOINTS),--touchpoints $(TOUCHPOINTS)) $(ARGS)
 
+.PHONY: bench-memory
+bench-memory: $(DEV) ## Measure what persons take in memory, and whether the caps hold (ARGS="--persons 1000000")
+	@$(BIN)/python -m bench.memory $(ARGS)
+
+.PHONY: bench-growth
+bench-growth: $(DEV) ## Measure how the cost of a touchpoint grows (ARGS="--charts docs")
+	@$(BIN)/python -m bench.growth $(ARGS)
+
 # A run of each experiment; SEED, SECONDS (of faults, each), BROKER=kafka, and ARGS="--only NAME --json".
 .PHONY: faults
 faults: $(DEV) ## Kill and pause everything, and check that nothing shows it (ARGS=--help)

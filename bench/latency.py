@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from bench.load import as_record
+from bench.mix import make_mix
 from bench.site import BenchError, Site
 from schemas.touchpoint import Touchpoint
 from sinks.clickhouse.connection import connect
 from streams.broker import ReliableProducer
-from streams.producing.generator import GeneratedCompany
 from streams.store import clickhouse_address
 
 _ASK_EVERY_S: Final = 0.05
@@ -66,8 +66,7 @@ def measure_latency(
     """
     total = max(1, round(rate * (_WARM_UP_S + seconds)))
     persons = max(1, min(total, round(total * persons_per_event)))
-    company = GeneratedCompany(persons=persons, events=total, seed=seed, start=start)
-    touchpoints = list(company.touchpoints())[:total]
+    touchpoints = make_mix(total, persons, seed=seed, start=start).touchpoints[:total]
     first = min(total - 1, round(rate * _WARM_UP_S))
     every = math.ceil((total - first) / _MOST_MARKERS)
     marked = set(range(first, total, every))

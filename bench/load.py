@@ -1,4 +1,4 @@
-"""What is sent: a generated company's touchpoints in Avro, and what has to come of them.
+"""What is sent: the touchpoints of the mix in Avro, and what has to come of them.
 
 The same numbers give the same load. It is encoded before anything is measured, and handed to the broker in batches.
 """
@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 
 from kafka.partitioner.default import murmur2
 
+from bench.mix import make_mix
 from schemas.codec import encode
 from schemas.identities import strongest_identity
 from schemas.touchpoint import Touchpoint
 from streams.broker import Outgoing, ReliableProducer
-from streams.producing.generator import GeneratedCompany, Truth
+from streams.producing.generator import Truth
 from streams.settings import KafkaSettings
 from streams.topics import TOUCHPOINTS
 
@@ -49,10 +50,9 @@ def make_load(events: int, persons: int, *, seed: int, start: int, partitions: i
         ValueError: the numbers are too small for each other.
 
     """
-    company = GeneratedCompany(persons=persons, events=events, seed=seed, start=start)
-    touchpoints = list(company.touchpoints())
+    touchpoints, truth = make_mix(events, persons, seed=seed, start=start)
     records = [as_record(touchpoint, partitions) for touchpoint in touchpoints]
-    return Load(records, company.truth, _shares(touchpoints), simple_counts(touchpoints))
+    return Load(records, truth, shares_of(touchpoints), simple_counts(touchpoints))
 
 
 def as_record(touchpoint: Touchpoint, partitions: int) -> Outgoing:
@@ -115,7 +115,8 @@ def _followed(story: Sequence[Touchpoint]) -> int:
     )
 
 
-def _shares(touchpoints: Sequence[Touchpoint]) -> Shares:
+def shares_of(touchpoints: Sequence[Touchpoint]) -> Shares:
+    """What touchpoints in the order of sending consist of."""
     latest = _highest_before(touchpoint.occurred_at for touchpoint in touchpoints)
     late = sum(
         before is not None and touchpoint.occurred_at < before - _MINUTE_MS

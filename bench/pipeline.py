@@ -68,8 +68,7 @@ class Progress:
 
 def main() -> int:
     """Measure as the command line says."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+    end_when_told()
     parser = _parser()
     options = parser.parse_args()
     progress = Progress()
@@ -89,6 +88,12 @@ def main() -> int:
     except BenchError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+
+
+def end_when_told() -> None:
+    """From now on have a signal end this process by an exception, so that everything that it started is ended."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
 
 
 def _end(*_: object) -> NoReturn:

@@ -6,6 +6,7 @@ the library, which says what is wrong. Where both give a touchpoint, it is the s
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from math import isfinite
 from typing import Any, Final
@@ -21,6 +22,17 @@ _HIGHEST_BITS: Final = 0x80_80_80_80_80_80
 _SIX_BYTES: Final = 0x00_80_80_80_80_80
 _SEVEN_BITS_EACH: Final = " | ".join(f"x >> {place} & {0x7F << 7 * place:#x}" for place in range(6))
 _DOUBLE: Final = struct.Struct("<d")
+#: Fields that say the same few words again and again; each word is one object however many touchpoints are held.
+_OF_FEW_WORDS: Final = frozenset(
+    {
+        "tenant", "source", "kind", "actor", "team", "unit", "channel", "channel_detail", "direction", "locale",
+        "timezone", "topic", "reason", "outcome", "urgency", "redirect_to", "from_team", "to_team", "message_class",
+        "campaign", "currency", "survey_type", "basis", "retention_class",
+    }
+)  # fmt: skip
+#: Words that are remembered, and the longest of them in bytes: whoever sends others all the time shall not fill memory.
+_MOST_WORDS: Final = 10_000
+_LONGEST_WORD: Final = 64
 
 
 class _Odd(Exception):
@@ -56,6 +68,7 @@ def compiled(schema: Mapping[str, Any], *, header: bytes, earliest: int, latest:
         "        return None",
         "    return Touchpoint(**d) if p == len(b) else None",
     ]
+    known: dict[bytes, str] = {}
     names: dict[str, Any] = {
         "HEADER": header,
         "EARLIEST": earliest,
@@ -67,6 +80,8 @@ def compiled(schema: Mapping[str, Any], *, header: bytes, earliest: int, latest:
         "rest_of": _rest_of,
         "texts": _texts,
         "double": _DOUBLE.unpack_from,
+        "known_word": known.get,
+        "new_word": partial(_new_word, known),
         "from_bytes": int.from_bytes,
     }
     exec("\n".join(code), names)  # noqa: S102 - nothing but names and types of the contract gets in
@@ -125,7 +140,10 @@ def _value(name: str, type_: str) -> list[str]:
     match type_:
         case "string":
             # Past the end a slice is only shorter, and the place no longer fits the length in the end.
-            return [*number, "if n & 1: raise Odd", "e = p + (n >> 1)", "v = b[p:e].decode()", "p = e"]
+            start = [*number, "if n & 1: raise Odd", "e = p + (n >> 1)"]
+            if name in _OF_FEW_WORDS:
+                return [*start, "w = b[p:e]", "v = known_word(w)", "if v is None: v = new_word(w)", "p = e"]
+            return [*start, "v = b[p:e].decode()", "p = e"]
         case "long" if name in TIME_FIELDS:
             return [
                 "x = from_bytes(b[p:p+6], 'little')",
@@ -144,6 +162,13 @@ def _value(name: str, type_: str) -> list[str]:
         case "boolean":
             return ["v = b[p]", "p += 1", "if v > 1: raise Odd", "v = v == 1"]
     raise ValueError(f"no way to read {name} of type {type_}")
+
+
+def _new_word(known: dict[bytes, str], text: bytes) -> str:
+    word = text.decode()
+    if len(known) < _MOST_WORDS and len(text) <= _LONGEST_WORD:
+        known[text] = word
+    return word
 
 
 def _rest_of(data: bytes, place: int, first: int) -> tuple[int, int]:

@@ -198,6 +198,8 @@ class Coordinator:
         self._has_written = False
         self._rewritten: dict[str, str] = {}
         self.counts = Counts()
+        #: Identifiers that were asked for: known in `memory`, read from the `store`, or `new`.
+        self.lookups = dict.fromkeys(("memory", "store", "new"), 0)
 
     @property
     def is_idle(self) -> bool:
@@ -465,11 +467,16 @@ class Coordinator:
             and identifier not in self._erasures
             and not self._identities.is_elsewhere(identifier)
         }
+        self.lookups["memory"] += len(tenants) - len(missing)
         if missing:
             standings = await self._identities.look_up(missing)
             persons = [standing for standing in standings if standing.person_key == standing.identifier]
-            for person_key, cold in (await self._read(persons)).items():
+            found = await self._read(persons)
+            for person_key, cold in found.items():
                 self._owner.load(partition, person_key, cold)
+            new = len(persons) - len(found)
+            self.lookups["store"] += len(missing) - new
+            self.lookups["new"] += new
 
     async def _read(self, standings: Iterable[Standing]) -> dict[str, Cold]:
         return await load_persons(self._store, standings, self._owner.settings.history_horizon_ms)

@@ -28,6 +28,7 @@ from streams.intake import dead_letter_record, owner_partition, read_record
 from streams.live_rules import LiveRules
 from streams.metrics import Sample
 from streams.owner import Owner
+from streams.pace import Pace
 from streams.pulse import Pulse
 from streams.rule_log import RuleLog
 from streams.settings import Settings
@@ -87,7 +88,7 @@ class JourneysAgent:
         self._durable: dict[int, int] = {}
         self._last: Delivery | None = None
         self._making_up: set[asyncio.Task[None]] = set()
-        self._oldest: float | None = None
+        self._pace = Pace(settings.flush)
         self._flushes = self._flushed_rows = 0
         self._flush_s = 0.0
 
@@ -144,8 +145,8 @@ class JourneysAgent:
             self.learn(await self._rule_log.read_new())
         if not self._uses_all_rules:
             await self._turns.take(self._use_rules)
-        if self._oldest is not None and _now_s() - self._oldest >= self._settings.flush.max_age_s:
-            await self._turns.take(self._flush)
+        if self._pace.is_due(_now_s(), self.coordinator.rows):
+            await self._turns.take(self._flush_if_due)
 
     def learn(self, changes: Iterable[RuleChange]) -> None:
         """Take changes to the rules that were published; workers judge by them from their next flush on."""
@@ -179,7 +180,7 @@ class JourneysAgent:
         """How far it is; called from a thread."""
         if self._coordinator is None:
             return
-        oldest, counts = self._oldest, self._coordinator.counts
+        oldest, counts = self._pace.oldest, self._coordinator.counts
         for outcome in _OUTCOMES:
             yield Sample("journeys_touchpoints_total", (outcome,), getattr(counts, outcome))
         yield Sample("journeys_late_touchpoints_total", (), counts.late)
@@ -189,9 +190,13 @@ class JourneysAgent:
         yield Sample("journeys_flushes_total", (), self._flushes)
         yield Sample("journeys_flush_seconds_total", (), self._flush_s)
         yield Sample("journeys_flush_rows_total", (), self._flushed_rows)
-        yield Sample("journeys_oldest_unflushed_seconds", (), _now_s() - oldest if oldest is not None else 0.0)
+        # The clock of event loops, of which there is none in this thread.
+        waited_s = time.monotonic() - oldest if oldest is not None else 0.0
+        yield Sample("journeys_oldest_unflushed_seconds", (), waited_s)
         yield Sample("journeys_persons", (), self._coordinator.persons)
         yield Sample("journeys_person_touchpoints", (), self._coordinator.person_touchpoints)
+        for found, number in self._coordinator.lookups.items():
+            yield Sample("journeys_person_lookups_total", (found,), number)
 
     @property
     def is_at_peace(self) -> bool:
@@ -205,7 +210,8 @@ class JourneysAgent:
 
     async def _end(self, within_s: float) -> None:
         await self._let_go(within_s, self._flush)
-        self._to_assign = self._oldest = None
+        self._to_assign = None
+        self._pace.begin(_now_s())
         self._durable.clear()
 
     async def _let_go(self, within_s: float, last: Work | None = None) -> None:
@@ -234,6 +240,7 @@ class JourneysAgent:
             await self._recall_rules()
             self._durable = await self.coordinator.assign(sorted(self._to_assign))
             self._to_assign = None
+            self._pace.begin(_now_s())
         durable = self._durable.pop(delivery.partition, None)
         if durable is not None and delivery.committed is not None and durable < delivery.committed:
             # The tables were lost or set back to a backup. The log still has what they miss.
@@ -241,10 +248,11 @@ class JourneysAgent:
             delivery.rewind(durable)
             return
         await self.coordinator.take(self._batch(delivery))
-        if self._oldest is None:
-            self._oldest = _now_s()
-        if delivery.is_urgent or self.coordinator.rows >= self._settings.flush.max_rows:
+        self._pace.took(_now_s(), sum(len(record.value or b"") for record in delivery.records))
+        if delivery.is_urgent:
             await self._flush()
+        else:
+            await self._flush_if_due()
 
     async def _recall_rules(self) -> None:
         """Know all rules that any worker took: a broker may have lost its log, and what it said still holds.
@@ -260,8 +268,8 @@ class JourneysAgent:
         book = self._rules.book
         await self._record_rules(self._rules.changes)
         await self._use(book)
-        if self._oldest is None and not self.coordinator.is_idle:
-            self._oldest = _now_s()
+        if not self.coordinator.is_idle:
+            self._pace.took(_now_s(), 0)
 
     async def _use(self, book: Book) -> None:
         await self.coordinator.use(book)
@@ -271,6 +279,10 @@ class JourneysAgent:
         block = rule_change_block(changes, token_prefix=RULES)
         refuse_nothing(block.table, await self._store.insert(block))
 
+    async def _flush_if_due(self) -> None:
+        if self._pace.is_due(_now_s(), self.coordinator.rows):
+            await self._flush()
+
     async def _flush(self) -> None:
         began, rows = _now_s(), self.coordinator.rows
         if not self.coordinator.is_idle:
@@ -278,7 +290,7 @@ class JourneysAgent:
             self._flushes += 1
             self._flush_s += _now_s() - began
             self._flushed_rows += rows
-        self._oldest = None if self.coordinator.is_idle else _now_s()
+        self._pace.flushed(began, _now_s(), is_idle=self.coordinator.is_idle)
 
     def _batch(self, delivery: Delivery) -> Batch:
         admitted: list[Admitted] = []

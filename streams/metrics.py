@@ -39,6 +39,10 @@ CATALOGUE: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "journeys_oldest_unflushed_seconds": ((), "For how long the oldest touchpoint has waited to be written."),
     "journeys_persons": ((), "Persons in memory."),
     "journeys_person_touchpoints": ((), "Touchpoints of all of them."),
+    "journeys_person_lookups_total": (
+        ("found",),
+        "Identifiers that a batch or a deadline was about: known in `memory`, read from the `store`, or `new`.",
+    ),
 }
 
 

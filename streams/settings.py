@@ -102,7 +102,11 @@ class FlushSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_rows: int = Field(20_000, gt=0, description="Touchpoints collected before a flush.")
+    max_bytes: int = Field(16_777_216, gt=0, description="Bytes of records collected before a flush.")
     max_age_s: float = Field(1.0, gt=0, description="Age of the oldest touchpoint before a flush.")
+    min_pause_s: float = Field(
+        0.25, ge=0, description="Pause between flushes that no limit forces; four times the last one if that is longer."
+    )
 
 
 class WatchdogSettings(BaseModel):
@@ -212,9 +216,11 @@ class Settings(BaseSettings):
     group_prefix: str = Field("journeys", pattern=r"^[A-Za-z0-9._-]+$")
     partitions: int = Field(4, gt=0, le=1024, description="Partitions of topics that are created.")
     replication: int = Field(1, gt=0, description="Replicas of topics that are created.")
-    max_persons: int = Field(200_000, gt=0, description="Persons held in memory per worker.")
+    max_persons: int = Field(
+        200_000, gt=0, description="Persons held in memory per worker; about 6 kB each, without their touchpoints."
+    )
     max_touchpoints: int = Field(
-        500_000, gt=0, description="Touchpoints of all persons in memory, per worker; about 3 kB each."
+        500_000, gt=0, description="Touchpoints of all persons in memory, per worker; about 1.6 kB each."
     )
     session_gap_minutes: float = Field(30.0, gt=0)
     session_end: Literal["ended_at", "occurred_at"] = "ended_at"

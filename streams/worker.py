@@ -195,7 +195,7 @@ async def run_worker(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    _collect_less_often()
+    collect_less_often()
     court = await _Court.open(settings, journal)
     runs = [_Run(settings, agent, court.trials(agent), fail) for agent in agents]
     ticks: list[asyncio.Task[None]] = []
@@ -235,7 +235,7 @@ async def run_worker(
     return 1 if failures else 0
 
 
-def _collect_less_often() -> None:
+def collect_less_often() -> None:
     """Look for garbage after more allocations: persons are many objects that stay, and looking at them takes time."""
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)

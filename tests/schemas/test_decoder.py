@@ -170,3 +170,33 @@ def test_a_type_that_touchpoints_do_not_have_is_refused() -> None:
         schema = {"fields": [{"name": "topic", "type": type_}]}
         with pytest.raises(ValueError, match="no way to read topic"):
             compiled(schema, header=b"", earliest=0, latest=1)
+
+
+def test_words_that_come_again_are_one_object_and_what_names_somebody_is_not_kept() -> None:
+    first, second = (
+        read(encode(msgspec.structs.replace(PLAIN, kind="page.viewed", channel="web", thread_id="thread-1")))
+        for _ in range(2)
+    )
+    assert first is not None
+    assert second is not None
+    assert first == second
+    assert first.kind is second.kind
+    assert first.channel is second.channel
+    assert first.thread_id is not second.thread_id
+
+
+def test_no_more_words_are_kept_than_a_company_has() -> None:
+    fresh = compiled(schema_index().by_id[1], header=HEADER, earliest=EARLIEST_TIME, latest=LATEST_TIME)
+
+    def kinds(kind: str) -> list[str]:
+        value = encode(msgspec.structs.replace(PLAIN, kind=kind))
+        return [touchpoint.kind for touchpoint in (fresh(value), fresh(value)) if touchpoint is not None]
+
+    longest, longer = "k" * 64, "k" * 65
+    assert kinds(longest)[0] is kinds(longest)[1]
+    assert kinds(longer)[0] is not kinds(longer)[1]
+    for number in range(10_000):
+        fresh(encode(msgspec.structs.replace(PLAIN, kind=f"kind-{number}")))
+    one, other = kinds("one too many")
+    assert one == other == "one too many"
+    assert one is not other

@@ -27,6 +27,7 @@ LIVES = {TOUCHPOINTS: "raw-life", KEYED: "first-life", DEAD: "dead-life", OUTBOX
 _REVOKE_WITHIN_S = 0.6
 _FINISH_WITHIN_S = 4.0
 _TICK_S = 0.4
+_MOST_PATIENT_S = 4.0
 _HEARTBEAT_S = 0.5
 _COMMIT_S = 0.3
 #: How likely new rules have arrived at a tick.
@@ -157,7 +158,11 @@ class Worker:
         self._rebalancing = asyncio.Lock()
         self.consumer = Consumer(self, scheduler, group, log)
         draw = scheduler.random
-        flush = FlushSettings(max_rows=draw.choice((1, 3, 6, 1_000)), max_age_s=draw.choice((0.2, 1.0, 4.0)))
+        max_rows, max_age_s = draw.choice((1, 3, 6, 1_000)), draw.choice((0.2, 1.0, _MOST_PATIENT_S))
+        # The most patient also write what comes after a pause; the others do so by rows and age alone.
+        flush = FlushSettings(
+            max_rows=max_rows, max_age_s=max_age_s, min_pause_s=0.5 if max_age_s == _MOST_PATIENT_S else 3_600
+        )
         settings = story.settings.model_copy(update={"flush": flush})
         self.agent = JourneysAgent(
             settings,

@@ -336,6 +336,24 @@ def test_every_record_is_counted_once_as_what_became_of_it() -> None:
     assert (counts.applied, counts.duplicate, counts.dead) == (1, 1, 2)
 
 
+def test_every_look_up_of_a_person_is_counted_by_where_they_were_found() -> None:
+    one, other = "1" * 32, "2" * 32
+    views = [happened("page.viewed", MONDAY + number) for number in range(5)]
+    entries = [of_person(view, who) for view, who in zip(views, (one, other, one, one, other), strict=True)]
+    log = KeyedLog({0: entries})
+
+    async def work(take: int, stop: int) -> dict[str, int]:
+        coordinator = log.coordinator(max_persons=1)
+        await coordinator.assign([0])
+        for start in range(take, stop):
+            await coordinator.take(log.batch(0, start, start + 1))
+            await coordinator.flush()
+        return coordinator.lookups
+
+    assert asyncio.run(work(0, 4)) == {"memory": 1, "store": 1, "new": 2}
+    assert asyncio.run(work(4, 5)) == {"memory": 0, "store": 1, "new": 0}
+
+
 def test_a_block_that_is_sent_again_has_the_same_token_and_another_life_of_the_topic_another() -> None:
     tokens = []
     for _ in range(2):

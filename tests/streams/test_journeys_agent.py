@@ -26,6 +26,9 @@ from tests.support.touchpoints import HOUR, MONDAY
 
 pytestmark = pytest.mark.stack
 
+#: Nothing is flushed because of the time.
+NEVER: Any = {"max_age_s": 3600, "min_pause_s": 3600}
+
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[KafkaSettings]:
@@ -36,7 +39,7 @@ def kafka() -> Iterator[KafkaSettings]:
 @pytest.fixture
 def settings(kafka: KafkaSettings, tmp_path: Path) -> Settings:
     make_pepper(tmp_path / "pepper")
-    return Settings(data_dir=tmp_path, kafka=kafka, flush=FlushSettings(max_rows=3, max_age_s=3600))
+    return Settings(data_dir=tmp_path, kafka=kafka, flush=FlushSettings(max_rows=3, **NEVER))
 
 
 def a_touchpoint(number: int) -> bytes:
@@ -83,8 +86,36 @@ def test_a_flush_comes_when_enough_rows_are_collected(settings: Settings) -> Non
     run(settings, store, scenario)
 
 
+def test_a_flush_comes_when_enough_bytes_are_collected(settings: Settings) -> None:
+    size = len(a_touchpoint(1))
+    small = settings.model_copy(update={"flush": FlushSettings(max_bytes=2 * size, **NEVER)})
+    store, log = MemoryStore(), Deliveries(KEYED)
+
+    async def scenario(agent: JourneysAgent) -> None:
+        for number in (1, 2, 3):
+            await agent.handle(log.chunk([a_touchpoint(number)]))
+        assert (ids(store), log.acknowledged) == (["1", "2"], [1, 2])
+
+    run(small, store, scenario)
+
+
+def test_a_lone_touchpoint_is_flushed_as_soon_as_it_comes_when_the_last_flush_was_a_while_ago(
+    settings: Settings,
+) -> None:
+    prompt = settings.model_copy(update={"flush": FlushSettings(max_age_s=3600, min_pause_s=0)})
+    store, log = MemoryStore(), Deliveries(KEYED)
+
+    async def scenario(agent: JourneysAgent) -> None:
+        await agent.handle(log.chunk([encode_tick(Tick((SourceProgress(0, MONDAY),)))], headers=TICK_HEADERS))
+        assert log.acknowledged == [], "time alone is no hurry"
+        await agent.handle(log.chunk([a_touchpoint(1)]))
+        assert (ids(store), log.acknowledged) == (["1"], [1, 2])
+
+    run(prompt, store, scenario)
+
+
 def test_a_flush_comes_when_the_oldest_record_has_waited_long_enough(settings: Settings) -> None:
-    patient = settings.model_copy(update={"flush": FlushSettings(max_age_s=0.01)})
+    patient = settings.model_copy(update={"flush": FlushSettings(max_age_s=0.01, min_pause_s=3600)})
     store, log = MemoryStore(), Deliveries(KEYED)
 
     async def scenario(agent: JourneysAgent) -> None:
@@ -95,6 +126,17 @@ def test_a_flush_comes_when_the_oldest_record_has_waited_long_enough(settings: S
         assert ids(store) == ["1"]
 
     run(patient, store, scenario)
+
+
+def test_it_tells_another_thread_for_how_long_the_oldest_record_has_waited(settings: Settings) -> None:
+    log = Deliveries(KEYED)
+
+    async def scenario(agent: JourneysAgent) -> None:
+        await agent.handle(log.chunk([a_touchpoint(1)]))
+        told = {sample.metric: sample.value for sample in await asyncio.to_thread(lambda: list(agent.measure()))}
+        assert 0 < told["journeys_oldest_unflushed_seconds"] < 60
+
+    run(settings, MemoryStore(), scenario)
 
 
 @pytest.mark.parametrize("how", ["revoked", "finish"])

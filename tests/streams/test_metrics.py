@@ -100,6 +100,7 @@ def test_a_worker_serves_every_metric_of_the_catalogue_with_the_numbers_that_the
     )
     assert total("journeys_touchpoints_total", "applied") == stored["touchpoints"]
     assert total("journeys_persons") > 0
+    assert total("journeys_person_lookups_total", "new") >= total("journeys_persons")
     assert total("journeys_flush_rows_total") >= stored["touchpoints"]
     assert total("journeys_flushes_total") >= 1
     assert total("journeys_flush_seconds_total") > 0

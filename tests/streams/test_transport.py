@@ -142,6 +142,13 @@ async def next_offset(subject: Running, partition: int) -> int:
     return found()[0]
 
 
+def test_a_broker_that_waits_before_it_looks_again_does_not_wait_long(kafka: KafkaSettings) -> None:
+    async def scenario(subject: Running) -> None:
+        assert subject.consumer._thread._ensure_consumer()._fetcher._fetch_max_wait_ms == 500
+
+    run(kafka, "waits", scenario)
+
+
 def test_acknowledged_chunks_are_committed_up_to_the_end_of_the_last_one(kafka: KafkaSettings) -> None:
     async def scenario(subject: Running) -> None:
         first = await next_offset(subject, 0)
