@@ -6,7 +6,7 @@ Stateless but for how far event time has come per raw partition, which it tells 
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from processors.admission import AdmissionSettings, Refusal, admit
+from processors.admission import AdmissionSettings, Refusal, admit, owner_partition
 from processors.keyring import Keyring
 from schemas.codec import Undecodable, decode
 from schemas.log import DeadLetter, Position
@@ -17,11 +17,6 @@ from streams.headers import TICK_HEADERS, appended_at, dead_letter_headers, orig
 from streams.topics import DEAD, KEYED
 from streams.transport import Record
 from streams.version import CODE_VERSION
-
-
-def owner_partition(identity_hash: str, partitions: int) -> int:
-    """Partition of the keyed topic that owns a person; the hash is uniform already."""
-    return int(identity_hash[:8], 16) % partitions
 
 
 def read_record(

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from processors.admission import owner_partition
 from processors.friction.book import Book
 from processors.keyring import Keyring
 from processors.settings import CoreSettings, SessionEnd
@@ -24,7 +25,7 @@ from streams.broker import Outgoing, ProducerPort, ReliableProducer
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News, Unfinished
 from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of, says_origin_only
 from streams.identities import Identities
-from streams.intake import dead_letter_record, owner_partition, read_record
+from streams.intake import dead_letter_record, read_record
 from streams.live_rules import LiveRules
 from streams.metrics import Sample
 from streams.owner import Owner

@@ -85,11 +85,18 @@ class LogCheck:
     """Checks the logs that a worker is about to read."""
 
     def __init__(
-        self, kafka: KafkaSettings, lives: Mapping[str, str], keyed_partitions: int, *, accept_lost: bool
+        self,
+        kafka: KafkaSettings,
+        lives: Mapping[str, str],
+        keyed_partitions: int,
+        *,
+        configured_partitions: int,
+        accept_lost: bool,
     ) -> None:
         self._kafka = kafka
         self._lives = lives
         self._keyed_partitions = keyed_partitions
+        self._configured_partitions = configured_partitions
         self._accept_lost = accept_lost
 
     async def check(self, log: LogName, attempts: Mapping[int, Attempt], producer: ReliableProducer) -> frozenset[int]:
@@ -130,6 +137,12 @@ class LogCheck:
                 f" was read. Stop all workers, delete the topic {KEYED}, run `journeys topics create --partitions"
                 f" {known}`, then {_READ_ALL_AGAIN}: what is in the topic touchpoints is read again, and nothing counts"
                 " twice"
+            )
+        if self._configured_partitions != self._keyed_partitions:
+            raise DecisionNeeded(
+                f"{KEYED} has {self._keyed_partitions} partitions, {self._configured_partitions} are configured. The"
+                " number goes into the hashes of identities, so everybody has to know it. Nothing was read. Set"
+                f" JOURNEYS_PARTITIONS={self._keyed_partitions} for all workers and commands"
             )
 
     async def _states(self, log: LogName, attempts: Mapping[int, Attempt]) -> list[PartitionState]:

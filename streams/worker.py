@@ -248,7 +248,13 @@ class _Court:
     ) -> None:
         self._group_prefix = settings.group_prefix
         self._keyed_partitions = keyed_partitions
-        self._check = LogCheck(settings.kafka, lives, keyed_partitions, accept_lost=settings.accept_lost_records)
+        self._check = LogCheck(
+            settings.kafka,
+            lives,
+            keyed_partitions,
+            configured_partitions=settings.partitions,
+            accept_lost=settings.accept_lost_records,
+        )
         self._journal = journal
         self._lives = lives
         self._producer = ReliableProducer(settings.kafka)

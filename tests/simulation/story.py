@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from processors.admission import AdmissionSettings
+from processors.admission import AdmissionSettings, owner_partition
 from processors.identity_limits import IdentityLimits
 from processors.keyring import Key, Keyring
 from processors.kinds import ERASE_REQUESTED
@@ -20,7 +20,7 @@ from schemas.ticks import SourceProgress, Tick, encode_tick
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 from streams.broker import Outgoing
 from streams.headers import TICK_HEADERS, origin_headers
-from streams.intake import owner_partition, read_record
+from streams.intake import read_record
 from streams.settings import IdentitySettings, Settings
 from streams.topics import KEYED, TOUCHPOINTS
 from tests.support.deliveries import a_record

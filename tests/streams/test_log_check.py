@@ -75,9 +75,11 @@ async def commit(kafka: KafkaSettings, offset: int) -> None:
 
 @pytest.mark.stack
 def test_on_the_embedded_broker_the_real_end_is_known_and_another_log_is_recognised() -> None:
-    async def checked(kafka: KafkaSettings, attempts: dict[int, Attempt], partitions: int = 4) -> frozenset[int]:
+    async def checked(
+        kafka: KafkaSettings, attempts: dict[int, Attempt], partitions: int = 4, configured: int = 4
+    ) -> frozenset[int]:
         lives = incarnations(kafka)
-        check = LogCheck(kafka, lives, partitions, accept_lost=False)
+        check = LogCheck(kafka, lives, partitions, configured_partitions=configured, accept_lost=False)
         return await check.check(LogName(GROUP, TOUCHPOINTS, lives[TOUCHPOINTS]), attempts, ReliableProducer(kafka))
 
     with broker_with_topics() as kafka:
@@ -94,6 +96,8 @@ def test_on_the_embedded_broker_the_real_end_is_known_and_another_log_is_recogni
         assert asyncio.run(checked(kafka, {0: attempt(0, 5, 10)})) == {0}
         with pytest.raises(DecisionNeeded, match="has 5 partitions, and had 4 when it was read before"):
             asyncio.run(checked(kafka, same, partitions=5))
+        with pytest.raises(DecisionNeeded, match=r"has 4 partitions, 5 are configured.*JOURNEYS_PARTITIONS=4"):
+            asyncio.run(checked(kafka, same, configured=5))
         asyncio.run(commit(kafka, 11))
         with pytest.raises(DecisionNeeded, match="touchpoints/0 ends at 10, 11 was committed"):
             asyncio.run(checked(kafka, same))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from processors.admission import owner_partition
 from processors.friction.book import Book
 from processors.friction.catalogue import default_rules
 from processors.history import judged
@@ -36,7 +37,6 @@ from sinks.clickhouse.rows import (
 )
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News
 from streams.identities import Identities
-from streams.intake import owner_partition
 from streams.owner import Owner
 from streams.store import StorePort
 from tests.support.faults import Faults
