@@ -214,6 +214,10 @@ class Settings(BaseSettings):
         4, gt=0, le=1024, description="Partitions of the touchpoint topics; hashes of identities depend on it."
     )
     replication: int = Field(1, gt=0, description="Replicas of topics that are created.")
+    fused: bool = Field(
+        default=False,
+        description="Own persons straight from the topic touchpoints, where producers key by the strongest identity.",
+    )
     max_persons: int = Field(200_000, gt=0, description="Persons held in memory per worker.")
     max_touchpoints: int = Field(
         500_000, gt=0, description="Touchpoints of all persons in memory, per worker; about 3 kB each."

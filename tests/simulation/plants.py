@@ -1,7 +1,7 @@
 """Bugs to plant: a simulation that misses one of them proves nothing. Each does what its name says."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -130,9 +130,9 @@ def forgets_deadlines(patch: pytest.MonkeyPatch) -> None:
 def lets_quiet_time_run_twice(patch: pytest.MonkeyPatch) -> None:
     assign = Coordinator.assign
 
-    async def from_the_start(self: Coordinator, partitions: Iterable[int]) -> Mapping[int, int]:
+    async def from_the_start(self: Coordinator, partitions: Collection[int]) -> Mapping[tuple[str, int], int]:
         durable = await assign(self, partitions)
-        self._ticked_to.update(dict.fromkeys(durable, 0))
+        self._ticked_to.update(dict.fromkeys(partitions, 0))
         return durable
 
     patch.setattr(Coordinator, "assign", from_the_start)

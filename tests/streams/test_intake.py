@@ -15,6 +15,7 @@ from schemas.touchpoint import Touchpoint
 from streams.broker import Outgoing
 from streams.headers import TICK_HEADERS, origin_of
 from streams.intake import Intake, read_record
+from streams.source_clocks import SourceClocks
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, SECOND
 
 KEYRING = Keyring((Key(b"only for tests, and long enough for one"),))
@@ -38,8 +39,7 @@ def intake(clock: Clock | None = None) -> Intake:
         admission=AdmissionSettings(),
         partitions=PARTITIONS,
         incarnations={"touchpoints": "first-life"},
-        allowed_lateness_ms=LATENESS,
-        now_ms=clock or Clock(),
+        clocks=SourceClocks(LATENESS, now_ms=clock or Clock()),
     )
 
 

@@ -19,6 +19,7 @@ from sinks.clickhouse.rows import touchpoint_block
 from streams.broker import Outgoing
 from streams.headers import appended_headers
 from streams.intake import Intake, read_record
+from streams.source_clocks import SourceClocks
 from tests.support.deliveries import a_record
 from tests.support.memory_store import MemoryStore
 from tests.support.touchpoints import DAY, HOUR, MONDAY
@@ -54,8 +55,7 @@ def forwarded(records: list[Any], *keys: Key) -> list[Outgoing]:
         admission=AdmissionSettings(),
         partitions=4,
         incarnations={},
-        allowed_lateness_ms=0,
-        now_ms=lambda: 0.0,
+        clocks=SourceClocks(0, now_ms=lambda: 0.0),
     )
     return intake.forward(records)
 
