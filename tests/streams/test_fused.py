@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,6 +20,7 @@ from schemas.log import DeadLetter, Position
 from schemas.placement import partition_of
 from schemas.ticks import SourceProgress, Tick, decode_tick, encode_tick
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
+from streams.app import build_app
 from streams.broker import Outgoing
 from streams.headers import TICK_HEADERS, is_tick
 from streams.intake import Intake
@@ -266,6 +269,22 @@ def test_partitions_of_both_topics_have_to_be_handed_out_together() -> None:
     assert partitions_together([], (TOUCHPOINTS, KEYED)) == frozenset()
     with pytest.raises(RuntimeError, match="handed out together, and were not"):
         partitions_together(both[:3], (TOUCHPOINTS, KEYED))
+
+
+def test_fausts_assignor_hands_out_the_same_partitions_of_both_topics_whoever_comes_and_goes() -> None:
+    cluster = SimpleNamespace(partitions_for_topic=lambda _: set(range(7)))
+    # Each keeps as much of what it had as it can, so what went before matters.
+    assignors: dict[str, Any] = {}
+    for members in ("a", "ab", "abc", "bc", "bcd", "abcd", "d"):
+        assignors = {name: assignors.get(name) or build_app(SETTINGS, "journeys").assignor for name in members}
+        metadata = {name: assignor.metadata({TOUCHPOINTS, KEYED}) for name, assignor in assignors.items()}
+        given = assignors[members[-1]].assign(cluster, metadata)
+        owned: list[int] = []
+        for name, assignment in given.items():
+            assignors[name].on_assignment(assignment)
+            places = [TP(topic, number) for topic, numbers in assignment.assignment for number in numbers]
+            owned += partitions_together(places, (TOUCHPOINTS, KEYED))
+        assert sorted(owned) == list(range(7)), members
 
 
 @pytest.mark.parametrize(
