@@ -50,7 +50,7 @@ def stop_worker(stack: Stack) -> dict[str, int]:
 
 
 def test_both_modes_say_the_same_of_people_of_many_names_some_of_whom_lie_elsewhere(tmp_path: Path) -> None:
-    truth = generated(tmp_path, "--identities", persons=70, events=1500, seed=5)
+    truth = generated(tmp_path, "--identities", persons=70, events=700, seed=5)
     lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
     Random(5).shuffle(lines)
     # Known to no producer: what carries them is not keyed by what owns it here.
@@ -74,8 +74,9 @@ def test_both_modes_say_the_same_of_people_of_many_names_some_of_whom_lie_elsewh
             read = {row["topic"]: row["records"] for row in stack.query(READ)}
             assert read.get(TOUCHPOINTS, 0) == (len(lines) if mode == FUSED else 0)
     two_topics, fused = said
-    for what, rows in two_topics.items():
-        assert fused[what] == rows, what
+    for what in ("names", "whose", *two_topics):
+        one, other = ({str(row) for row in said_by[what]} for said_by in (two_topics, fused))
+        assert sorted(one ^ other) == [], what
     assert len(two_topics["whose"]) == truth["totals"]["touchpoints"]
     assert any(row["is_placeholder"] for row in two_topics["names"])
     assert two_topics["frictions"]
@@ -83,7 +84,8 @@ def test_both_modes_say_the_same_of_people_of_many_names_some_of_whom_lie_elsewh
 
 def test_an_installation_goes_from_one_mode_to_the_other_and_back_and_loses_nothing(tmp_path: Path) -> None:
     truth = generated(tmp_path, persons=30, events=500)
-    lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
+    lines = list(dict.fromkeys((tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)))
+    assert len(lines) == truth["totals"]["touchpoints"]
     parts = [lines[start::5] for start in range(5)]
     with running_stack(tmp_path) as stack:
         stack.produce(b"".join(parts[0]))
