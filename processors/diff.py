@@ -1,8 +1,9 @@
 """What to write: the difference between what was published and what holds now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from schemas.outputs import EffortPosting, Fact, Friction, Journey, Person, Session
 
@@ -15,6 +16,16 @@ class FactKind(StrEnum):
     JOURNEY = "journey"
     POSTING = "posting"
     PERSON = "person"
+
+
+FactT = TypeVar("FactT")
+
+
+class Told(NamedTuple, Generic[FactT]):
+    """Facts of one kind, and the content hash of each by its id; the same object as long as all are the same."""
+
+    facts: tuple[FactT, ...]
+    hashes: Mapping[str, int]
 
 
 class Judgement(NamedTuple):
@@ -69,17 +80,7 @@ class Changes(NamedTuple):
 
 def fact_id(fact: Fact) -> str:
     """Identifier of a fact within its kind."""
-    match fact:
-        case Session():
-            return fact.session_id
-        case Journey():
-            return fact.journey_id
-        case Friction():
-            return fact.friction_id
-        case EffortPosting():
-            return fact.posting_id
-        case Person():
-            return fact.person_key
+    return _ID_OF[kind_of(fact)](fact)
 
 
 def kind_of(fact: Fact) -> FactKind:
@@ -94,6 +95,13 @@ _KINDS: Mapping[type[Fact], FactKind] = {
     EffortPosting: FactKind.POSTING,
     Person: FactKind.PERSON,
 }
+_ID_OF: Mapping[FactKind, Callable[[Any], str]] = {
+    FactKind.SESSION: attrgetter("session_id"),
+    FactKind.FRICTION: attrgetter("friction_id"),
+    FactKind.JOURNEY: attrgetter("journey_id"),
+    FactKind.POSTING: attrgetter("posting_id"),
+    FactKind.PERSON: attrgetter("person_key"),
+}
 
 
 def diff(published: Published, judgement: Judgement) -> Changes:
@@ -106,16 +114,15 @@ def diff(published: Published, judgement: Judgement) -> Changes:
     for kind, facts in judgement.facts():
         known = published.get(kind, {})
         hashes = judgement.hashes[kind]
-        if known == hashes:
+        if known is hashes or known == hashes:
             continue
+        id_of = _ID_OF[kind]
         for fact in facts:
-            id_ = fact_id(fact)
+            id_ = id_of(fact)
             if known.get(id_) != hashes[id_]:
                 upserts.append(fact)
-        retractions.extend(
-            Retraction(kind, id_, judgement.tenant, judgement.person_key)
-            for id_ in sorted(known.keys() - hashes.keys())
-        )
+        if gone := known.keys() - hashes.keys():
+            retractions += [Retraction(kind, id_, judgement.tenant, judgement.person_key) for id_ in sorted(gone)]
     return Changes(upserts, retractions)
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from processors.kinds import roles_of
 from processors.matters import matter_keys
-from schemas.outputs import touchpoint_ref
+from schemas.outputs import ref_of
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Entry:
     def ref(self) -> str:
         """The touchpoint's key as text, as evidence and vouchers name it."""
         if self._ref is None:
-            self._ref = touchpoint_ref(self.touchpoint.key)
+            touchpoint = self.touchpoint
+            self._ref = ref_of(touchpoint.tenant, touchpoint.source, touchpoint.id)
         return self._ref
 
     @property

@@ -49,10 +49,11 @@ class Fold:
         self.invitations: list[Entry] = []
         self.forms: list[Entry] = []
         self.consents: list[Entry] = []
-        #: Customer's arrivals by (channel family, matter key).
-        self.arrivals = Timeline()
-        #: Self-service on web and app, under one key.
-        self.self_help = Timeline()
+        #: Self-service on web and app, in story order.
+        self.self_help: list[Entry] = []
+        self._arrivals = Timeline()
+        #: Arrivals that nobody has asked for yet: of most people nobody ever does.
+        self._arrived: list[Entry] = []
         self._threads: dict[tuple[str, str], Contact] = {}
         #: Channel families where an arrival is still awaited, with the time of the latest redirect there.
         self._awaited: dict[str, int] = {}
@@ -91,12 +92,21 @@ class Fold:
         """
         return Revision(self.acts, (self.stitching.unions, self._continued))
 
+    @property
+    def arrivals(self) -> Timeline:
+        """Customer's arrivals by (channel family, matter key)."""
+        for entry in self._arrived:
+            place = family(entry.touchpoint.channel)
+            for key in entry.keys or (UNNAMED,):
+                self._arrivals.add((place, key), entry.start, entry)
+        self._arrived.clear()
+        return self._arrivals
+
     def _trace(self, entry: Entry) -> None:
         channel = entry.touchpoint.channel
         if entry.roles & ARRIVAL:
+            self._arrived.append(entry)
             place = family(channel)
-            for key in entry.keys or (UNNAMED,):
-                self.arrivals.add((place, key), entry.start, entry)
             sent_at = self._awaited.get(place)
             if sent_at is not None:
                 self.acts += 1
@@ -104,7 +114,7 @@ class Fold:
                 if not entry.keys and entry.start > sent_at:
                     del self._awaited[place]
         if entry.roles & SELF_HELP and channel in SELF_HELP_CHANNELS:
-            self.self_help.add(UNNAMED, entry.start, entry)
+            self.self_help.append(entry)
 
     def _converse(self, entry: Entry) -> None:
         channel = entry.touchpoint.channel

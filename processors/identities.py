@@ -99,6 +99,8 @@ def links_of(applied: AppliedTouchpoint) -> list[IdentityLink]:
     """
     touchpoint = applied.touchpoint
     strongest, *others = touchpoint.identities
+    if not others and not applied.rotated:
+        return []
     seen = [
         IdentityLink(
             tenant=touchpoint.tenant,

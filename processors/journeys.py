@@ -109,6 +109,7 @@ class Strand:
         "is_begun",
         "is_moved",
         "is_sorted",
+        "is_waiting",
         "named_by",
     )
 
@@ -117,6 +118,8 @@ class Strand:
         self.is_begun = False
         #: More than one place or team had to do with it.
         self.is_moved = False
+        #: The customer waited somewhere.
+        self.is_waiting = False
         self.is_sorted = True
         #: The entry that first named a topic, while the strand stands for itself.
         self.named_by: Entry | None = None
@@ -149,6 +152,7 @@ class Strand:
         self._outline = None
         self._move(family(entry.touchpoint.channel))
         self.is_moved |= is_handoff(entry)
+        self.is_waiting |= bool(entry.touchpoint.wait_ms)
         if self.named_by is None and entry.touchpoint.topic is not None:
             self.named_by = entry
         if not entry.roles & QUIET:
@@ -167,6 +171,7 @@ class Strand:
         one.is_begun |= other.is_begun
         one._move(other._family)
         one.is_moved |= other.is_moved
+        one.is_waiting |= other.is_waiting
         one.named_by = one.named_by or other.named_by
         one._outline = None
         one._switches = None
@@ -210,6 +215,8 @@ class Strand:
 
     def claimed_waits(self, person_key: str, settings: CoreSettings) -> tuple[Claim, ...]:
         """Claims of the waits measured in it."""
+        if not self.is_waiting:
+            return ()
         outline = self.outline(settings)
         if outline.waits and not self._waits:
             self._waits = tuple(
@@ -268,6 +275,8 @@ class Stitching:
     def __init__(self, settings: CoreSettings) -> None:
         self.strands: list[Strand] = []
         self.unions = 0
+        #: How many touchpoints have come to a journey, or made one.
+        self.changes = 0
         self._gap_ms = settings.journey_gap_ms
         self._named: dict[str, tuple[Strand, int]] = {}
         self._threads: dict[str, Strand] = {}
@@ -288,12 +297,17 @@ class Stitching:
                 strand = self._union(strand, visit.unnamed)
             visit.recent = strand
         strand.add(entry)
+        self.changes += strand.is_begun
         for key in entry.keys:
             known = self._named.get(key)
             self._named[key] = (strand, entry.end if known is None else max(entry.end, known[1]))
         if thread_id is not None:
             self._threads[thread_id] = strand
         return strand
+
+    def journeys(self) -> list[Strand]:
+        """The strands that stand for themselves and are journeys, in the order in which they were begun."""
+        return [strand for strand in self.strands if strand._parent is None and strand.is_begun]
 
     def _related(self, entry: Entry, thread_id: str | None) -> Strand | None:
         strand: Strand | None = None

@@ -15,7 +15,8 @@ from processors.friction.story import Story
 from processors.identifiers import RULE_CHANGE, content_hash, pack_version, unpack_version
 from processors.membership import Membership
 from processors.settings import CoreSettings
-from schemas.outputs import EffortPosting, Friction, Journey, Person, Session
+from processors.telling import Telling
+from schemas.outputs import EffortPosting, Journey, Person, Session
 from schemas.touchpoint import AppliedTouchpoint
 
 
@@ -62,6 +63,7 @@ class PersonState:
         "_folded",
         "_over_until",
         "_set",
+        "_telling",
         "archived",
         "membership",
         "person_key",
@@ -81,6 +83,7 @@ class PersonState:
         self._folded = 0
         self._attention = Attention(())
         self._assessed: _Assessed | None = None
+        self._telling = Telling(person_key)
         self._over_until: int | None = None
 
     def __len__(self) -> int:
@@ -105,6 +108,14 @@ class PersonState:
         """Count as another set of identifiers, later than that of a version."""
         if self.membership is not None:
             self.membership = self.membership._replace(epoch=unpack_version(version)[0] + 1)
+
+    def let_go(self) -> None:
+        """Forget everything: touchpoints and what they are part of know each other, and would stay as garbage."""
+        for entry in self._entries:
+            entry.strand = entry.contact = None
+        self._set.clear()
+        self._entries.clear()
+        self._fold = self._assessed = None
 
     def is_home_of(self, applied: AppliedTouchpoint) -> bool:
         """Whether a touchpoint belongs to this person."""
@@ -206,6 +217,7 @@ def _settle_duplicate(state: PersonState, known: Entry, applied: AppliedTouchpoi
     if is_same:
         known.applied = applied
         return
+    known.strand = known.contact = None
     entry = Entry(applied)
     state._set[applied.touchpoint.source, applied.touchpoint.id] = entry
     state._entries = sorted(state._set.values(), key=_order)
@@ -228,6 +240,7 @@ def _fold(state: PersonState, rules: tuple[FrictionRule, ...], settings: CoreSet
         attention = state._attention = Attention(rules)
         state._folded = 0
         state._assessed = None
+        state._telling = Telling(state.person_key)
     found = () if state._assessed is None else state._assessed.assessment.found
     for entry in state._entries[state._folded :] if state._folded else state._entries:
         acts = fold.acts
@@ -262,66 +275,47 @@ def _assess(state: PersonState, fold: Fold, watermark: int) -> Assessment:
 
 def _judgement(state: PersonState, fold: Fold, assessment: Assessment, watermark: int, rule_changes: int) -> Judgement:
     """The judgement; `rule_changes` is how many changes to the rules concern the person."""
-    hashes: dict[FactKind, dict[str, int]] = {kind: {} for kind in FactKind}
-    sessions: list[Session] = []
-    known = hashes[FactKind.SESSION]
-    for visit in fold.visits:
-        session, known[session.session_id] = visit.stamped(state.person_key)
-        sessions.append(session)
-
-    frictions: list[Friction] = []
-    known = hashes[FactKind.FRICTION]
-    for assessed in assessment.frictions:
-        friction, known[friction.friction_id] = assessed.friction
-        frictions.append(friction)
-    ledger = assessment.ledger
-    hashes[FactKind.POSTING] = ledger.hashes
-
-    journeys: list[Journey] = []
-    deadlines = list(assessment.deadlines)
-    known = hashes[FactKind.JOURNEY]
-    for strand in fold.stitching.strands:
-        if not (strand.is_root and strand.is_begun):
-            continue
-        outline = strand.outline(fold.settings)
-        effort_minutes = ledger.journey_minutes.get(outline.journey_id, 0.0)
-        journey, known[outline.journey_id] = strand.stamped(
-            state.person_key, fold.settings, effort_minutes=effort_minutes, watermark=watermark
-        )
-        journeys.append(journey)
-        deadlines.append(outline.closes_at)
-
-    wake_at = min((deadline for deadline in deadlines if deadline > watermark), default=None)
+    telling, ledger = state._telling, assessment.ledger
+    sessions = telling.sessions(fold)
+    journeys = telling.journeys(fold, assessment, watermark)
+    frictions = assessment.told
+    deadlines, passed = telling.deadlines, telling.passed
+    touchpoints = len(state._set) + state.archived
+    wake_at = deadlines[passed] if passed < len(deadlines) else None
     person = Person(
         person_key=state.person_key,
         tenant=state.tenant,
         merged_into=None,
         first_seen_at=state._entries[0].start,
         last_seen_at=state._entries[-1].start,
-        touchpoints=len(state._set) + state.archived,
+        touchpoints=touchpoints,
         contacts=len(fold.contacts),
-        sessions=len(sessions),
-        journeys=len(journeys),
-        frictions=len(frictions),
+        sessions=len(sessions.facts),
+        journeys=len(journeys.facts),
+        frictions=len(frictions.facts),
         effort_minutes=ledger.minutes,
         next_deadline=wake_at,
         identifiers=state.identifiers,
         rule_changes=rule_changes,
     )
-    hashes[FactKind.PERSON][person.person_key] = content_hash(person)
-    passed = sum(deadline <= watermark for deadline in deadlines)
     return Judgement(
         tenant=state.tenant,
         person_key=state.person_key,
-        sessions=tuple(sessions),
-        journeys=tuple(journeys),
-        frictions=tuple(frictions),
+        sessions=sessions.facts,
+        journeys=journeys.facts,
+        frictions=frictions.facts,
         postings=ledger.postings,
         person=person,
         wake_at=wake_at,
-        version=pack_version(state.epoch, len(state._set) + state.archived + RULE_CHANGE * rule_changes, passed),
-        hashes=hashes,
-        anchor_epochs=_anchor_epochs(state, sessions, journeys, assessment, ledger.postings),
+        version=pack_version(state.epoch, touchpoints + RULE_CHANGE * rule_changes, passed),
+        hashes={
+            FactKind.SESSION: sessions.hashes,
+            FactKind.FRICTION: frictions.hashes,
+            FactKind.JOURNEY: journeys.hashes,
+            FactKind.POSTING: ledger.hashes,
+            FactKind.PERSON: {person.person_key: content_hash(person)},
+        },
+        anchor_epochs=_anchor_epochs(state, sessions.facts, journeys.facts, assessment, ledger.postings),
     )
 
 

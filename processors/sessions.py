@@ -18,7 +18,18 @@ class Visit:
     matter have begun before any.
     """
 
-    __slots__ = ("_stamped", "channels", "ended_at", "first", "last", "recent", "started_at", "touches", "unnamed")
+    __slots__ = (
+        "_id",
+        "_stamped",
+        "channels",
+        "ended_at",
+        "first",
+        "last",
+        "recent",
+        "started_at",
+        "touches",
+        "unnamed",
+    )
 
     def __init__(self, entry: Entry, end: int) -> None:
         self.first = entry
@@ -29,6 +40,7 @@ class Visit:
         self.channels = [entry.touchpoint.channel]
         self.recent: Strand | None = None
         self.unnamed: Strand | None = None
+        self._id: str | None = None
         self._stamped: tuple[Session, int] | None = None
 
     def add(self, entry: Entry, end: int) -> None:
@@ -44,8 +56,10 @@ class Visit:
         """The session as a fact with its content hash; computed once as long as nothing is added."""
         if self._stamped is None:
             touchpoint = self.first.touchpoint
+            if self._id is None:
+                self._id = hash_id("session", touchpoint.tenant, touchpoint.source, touchpoint.id)
             session = Session(
-                session_id=hash_id("session", touchpoint.tenant, touchpoint.source, touchpoint.id),
+                session_id=self._id,
                 tenant=touchpoint.tenant,
                 person_key=person_key,
                 started_at=self.started_at,

@@ -2,10 +2,11 @@
 
 These are facts without a version: the core derives them from a set of touchpoints. `content_hash` tells whether a
 fact changed since it was published; the version is added when a row is written. All times are UTC milliseconds, all
-minutes are customer minutes.
+minutes are customer minutes. Facts hold texts and numbers alone, so none can be part of a cycle (`gc=False`).
 """
 
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -19,7 +20,7 @@ class JourneyStatus(StrEnum):
     CLOSED = "closed"
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A visit: touchpoints of one person with no gap over the session gap between them."""
 
     session_id: str
@@ -33,7 +34,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     last_touchpoint: str
 
 
-class Journey(msgspec.Struct, frozen=True, kw_only=True):
+class Journey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The stitched story of one person about one matter, across channels.
 
     `continuity` is the lowest score of its switches, from 0 to 1, `None` where no switch is known well enough.
@@ -75,7 +76,7 @@ class FrictionStatus(StrEnum):
     CLEARED = "cleared"
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """One tested value beside its threshold, as evidence."""
 
     name: str
@@ -84,7 +85,7 @@ class Check(msgspec.Struct, frozen=True):
     passed: bool
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why a rule fired, complete enough to derive it again from the stored touchpoints alone."""
 
     rule_id: str
@@ -97,7 +98,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     nearest_miss: str
 
 
-class Friction(msgspec.Struct, frozen=True, kw_only=True):
+class Friction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A pattern of friction found in one person's story.
 
     `variant` names what became of it (e.g. `followed`, `lost`). `anchor_at` is the event time of the touchpoint that
@@ -140,7 +141,7 @@ class EffortKind(StrEnum):
     RETRY = "retry"
 
 
-class EffortPosting(msgspec.Struct, frozen=True, kw_only=True):
+class EffortPosting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Customer minutes as double entry: debit the customer on a journey, credit the team and the cause.
 
     `cause` is the rule whose friction cost them, or `wait` for a wait that belongs to no friction. `voucher` is the
@@ -161,7 +162,7 @@ class EffortPosting(msgspec.Struct, frozen=True, kw_only=True):
     posted_at: int
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
+class Person(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The human behind identities, as far as the touchpoints tell.
 
     `effort_minutes` is the sum of all postings that debit them; `next_deadline` is when to judge again; `identifiers`
@@ -190,10 +191,23 @@ Fact = Session | Journey | Friction | EffortPosting | Person
 
 def touchpoint_ref(key: TouchpointKey) -> str:
     """Text form of a touchpoint's key, `tenant/source/id` with `%`, `/` escaped, as used in evidence and vouchers."""
-    ref = "/".join(key)
-    if "%" not in ref and ref.count("/") == 2:
-        return ref
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in key)
+    return ref_of(*key)
+
+
+def ref_of(tenant: str, source: str, id_: str) -> str:
+    """The same from the parts of the key."""
+    if "%" in id_ or "/" in id_:
+        id_ = _escaped(id_)
+    return _ref_of_source(tenant, source) + id_
+
+
+@lru_cache(maxsize=1024)
+def _ref_of_source(tenant: str, source: str) -> str:
+    return f"{_escaped(tenant)}/{_escaped(source)}/"
+
+
+def _escaped(part: str) -> str:
+    return part.replace("%", "%25").replace("/", "%2F")
 
 
 def touchpoint_key(ref: str) -> TouchpointKey:

@@ -114,6 +114,8 @@ class Owner:
 
     def drop_all(self) -> None:
         """Own nothing any more, and forget everything."""
+        for held in self._persons.values():
+            held.state.let_go()
         self._persons.clear()
         self._touchpoints = 0
         self._dirty.clear()
@@ -205,6 +207,7 @@ class Owner:
             held = self._persons.pop(key, None)
             if held is not None:
                 self._touchpoints -= len(held.state)
+                held.state.let_go()
                 dropped.setdefault(held.partition, {})[key] = held.state.tenant
         return dropped
 
@@ -224,19 +227,16 @@ class Owner:
             held.state.rise_above(held.floor)
             judgement = self._judged(held.state, watermark)
         upserts, retractions = diff(held.published, judgement)
+        version, epochs = judgement.version, judgement.anchor_epochs
         return PersonChanges(
             held.partition,
             held.state.tenant,
             key,
+            [(fact, version) for fact in upserts]
+            if not epochs
+            else [(fact, anchored(version, epochs[kind_of(fact)].get(fact_id(fact), 0))) for fact in upserts],
             [
-                (
-                    fact,
-                    anchored(judgement.version, judgement.anchor_epochs.get(kind_of(fact), {}).get(fact_id(fact), 0)),
-                )
-                for fact in upserts
-            ],
-            [
-                (retraction, anchored(judgement.version, held.published_anchor(retraction.kind, retraction.id)))
+                (retraction, anchored(version, held.published_anchor(retraction.kind, retraction.id)))
                 for retraction in retractions
             ],
             judgement,
@@ -265,6 +265,7 @@ class Owner:
             if key in self._dirty:
                 break
             self._touchpoints -= len(held.state)
+            held.state.let_go()
             del self._persons[key]
 
     def _told(self, watermarks: Mapping[int, int | None]) -> Iterator[tuple[int, Deadlines, int]]:

@@ -35,8 +35,9 @@ _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
 _STOP_WITHIN_S: Final = 25.0
 #: Objects made and not yet gone before the collector looks at the newest (by default 700), and how often it does that
-#: before it looks at older ones: persons that were let go of are garbage until it has looked at the oldest.
-_COLLECT_AFTER: Final = (10_000, 5, 5)
+#: before it looks at older ones, and how often that before it looks at all. Most of all there are persons, and those
+#: that are let go of are gone at once.
+_COLLECT_AFTER: Final = (100_000, 10, 50)
 
 
 @runtime_checkable

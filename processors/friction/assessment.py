@@ -1,9 +1,10 @@
 """From what a rule found to a friction as a fact: severity, status, silence, sentence, effort."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from processors.acts import is_solution
+from processors.diff import Told
 from processors.durations import minutes
 from processors.effort import Claim, Ledger, claim
 from processors.entries import Entry, Order
@@ -50,6 +51,9 @@ class _Found(NamedTuple):
         return (self.since is None or self.since <= watermark) and (self.until is None or watermark < self.until)
 
 
+_NOTHING_POSTED: Final = Ledger()
+
+
 class Assessment:
     """All frictions of a person, what they and waits cost, and every moment at which time alone may change one.
 
@@ -57,12 +61,13 @@ class Assessment:
     may have changed and only describes what is new. Of rules that found nothing and wait for nothing it keeps nothing.
     """
 
-    __slots__ = ("_found", "_known", "deadlines", "frictions", "ledger")
+    __slots__ = ("_found", "_known", "_told", "deadlines", "frictions", "ledger")
 
     def __init__(self) -> None:
         self.frictions: list[Assessed] = []
         self.deadlines: list[int] = []
-        self.ledger = Ledger()
+        self.ledger = _NOTHING_POSTED
+        self._told: Told[Friction] | None = None
         self._found: dict[int, _Found] = {}
         self._known: dict[tuple[str, Order], tuple[_Standing, Assessed]] = {}
 
@@ -70,6 +75,17 @@ class Assessment:
     def found(self) -> Collection[int]:
         """Places of the rules that found something, or wait for a deadline."""
         return self._found.keys()
+
+    @property
+    def told(self) -> Told[Friction]:
+        """The frictions as facts, once all are there."""
+        if self._told is None:
+            stamped = [assessed.friction for assessed in self.frictions]
+            self._told = Told(
+                tuple(friction for friction, _ in stamped),
+                {friction.friction_id: hash_ for friction, hash_ in stamped},
+            )
+        return self._told
 
     def find(
         self, story: Story, place: int, rule: FrictionRule, watermark: int, previous: "Assessment | None"

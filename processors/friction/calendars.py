@@ -24,6 +24,8 @@ _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]
 _WHOLE_DAY_MINUTES: Final = 24 * 60
 #: Days whose opening hours a calendar keeps at hand.
 _REMEMBERED_DAYS: Final = 4096
+#: The same question is asked at every judgement of a person who waits.
+_REMEMBERED_DEADLINES: Final = 4096
 
 
 class Opening(NamedTuple):
@@ -163,9 +165,10 @@ class BusinessCalendar:
         if definition.country is not None and not definition.open_on_holidays:
             self._holidays = holidays.country_holidays(definition.country, subdiv=definition.subdivision)
         self._openings_on = lru_cache(_REMEMBERED_DAYS)(self._openings_of)
+        #: Moment at which so much opening time, or so many working days, have passed since the start, UTC ms.
+        self.add = lru_cache(_REMEMBERED_DEADLINES)(self._add)
 
-    def add(self, start_ms: int, span: Span) -> int:
-        """Moment at which so much opening time, or so many working days, have passed since the start, UTC ms."""
+    def _add(self, start_ms: int, span: Span) -> int:
         if span.working_days:
             return self._after_working_days(start_ms, span.working_days)
         left = span.ms

@@ -1,8 +1,10 @@
 """What rules see of one person: contacts, redirects, and the questions about what came before and after."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple
 
 from processors.contacts import Contact
@@ -15,6 +17,8 @@ from processors.kinds import REDIRECT, family
 from processors.timelines import Timeline
 
 Keys = tuple[str, ...]
+
+_start = attrgetter("start")
 
 
 class Moment(NamedTuple):
@@ -44,7 +48,7 @@ class Story:
         self.efforts: tuple[JourneyEffort, ...] = ()
         self.by_kind = fold.by_kind
         self._fold = fold
-        self._journeys = [strand for strand in fold.stitching.strands if strand.is_root and strand.is_begun]
+        self._journeys = fold.stitching.journeys()
         self._related: dict[Contact, list[Related]] | None = None
         self._solutions: Timeline | None = None
         self._proactive: Timeline | None = None
@@ -145,7 +149,11 @@ class Story:
 
     def self_help(self, since: int, until: int) -> Moment | None:
         """Latest sign of the customer helping themselves on web or app."""
-        return moment(self._fold.self_help.last([UNNAMED], since, until))
+        entries = self._fold.self_help
+        place = bisect_right(entries, until, key=_start) - 1
+        if place < 0 or entries[place].start < since:
+            return None
+        return Moment(entries[place].start, entries[place])
 
     def profiling_refusal(self, at: int) -> Entry | None:
         """The customer's refusal of profiling that held at a moment."""

@@ -165,7 +165,10 @@ class Run:
             replay_ratio=self._replay_ratio(),
             memory_mb=max((worker.memory_mb for worker in self.workers), default=0.0),
             memory_growth={
-                worker.name: round(slope, 1) for worker in self.workers if (slope := growth(worker.memory)) is not None
+                worker.name: round(slope, 1)
+                for worker in self.workers
+                # What comes afterwards is no load of anybody's: time passes, and every deadline with it.
+                if (slope := growth([one for one in worker.memory if one.at <= self._healed_at])) is not None
             },
             recoveries_s=self.recoveries_s,
             timeline=self.timeline,

@@ -1,14 +1,16 @@
 """The theorem of the core: what holds for a person is a function of the set of touchpoints and the watermark."""
 
+import gc
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise, permutations
 from types import FrameType
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processors.diff import NOTHING_PUBLISHED, FactKind, Judgement, Published, diff, fact_id, published_after
@@ -53,6 +55,34 @@ def test_step_by_step_equals_folding_from_scratch_at_every_prefix(
     for count, (arrival, watermark) in enumerate(zip(story, rising, strict=False), start=1):
         step(state, arrival)
         assert judge_now(state, watermark) == judged(*story[:count], watermark=watermark)
+
+
+@pytest.fixture
+def fresh_garbage() -> Iterator[Callable[[], int]]:
+    """How many objects only the collector of garbage finds, of those made since the test began."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    yield gc.collect
+    gc.enable()
+    gc.unfreeze()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stories(), watermarks, st.data())
+def test_a_person_that_is_let_go_of_leaves_no_garbage(
+    fresh_garbage: Callable[[], int], story: list[AppliedTouchpoint], watermark: int, data: st.DataObject
+) -> None:
+    other_copies = [msgspec.structs.replace(one, ingestion_time=1, event_time=one.event_time + 1) for one in story]
+    arrivals = data.draw(st.permutations(story + data.draw(st.lists(st.sampled_from(other_copies), max_size=5))))
+    fresh_garbage()
+    state = PersonState(TENANT, ANNA)
+    for arrival in arrivals:
+        step(state, arrival)
+        judge_now(state, watermark)
+    state.let_go()
+    del state
+    assert fresh_garbage() == 0
 
 
 @given(stories(), watermarks, st.integers(0, 13))

@@ -10,6 +10,8 @@ from tests.faults.run import Run
 
 #: Touchpoints and persons in the memory of each worker: so few that it is full when a process is warm.
 _REMEMBERS, _KNOWS = 1_000, 500
+#: Customers of an even load: who is new takes some memory for good, a deadline, until caches are full of them.
+_CUSTOMERS = 2_000
 
 
 @experiment("a fault at random every minute, or six in all where there is less time")
@@ -39,8 +41,8 @@ def soak(run: Run, scale: Scale) -> None:
 @experiment("no fault, and an even load all the time: whether memory stays flat")
 def steady(run: Run, scale: Scale) -> None:
     acts.staff(run, max_touchpoints=_REMEMBERS, max_persons=_KNOWS)
-    run.note(f"the worker remembers {_REMEMBERS} touchpoints and {_KNOWS} persons at most")
-    with acts.producing(run, workload.usual(run.seed, scale.events), scale.seconds) as is_over:
+    run.note(f"the worker remembers {_REMEMBERS} touchpoints and {_KNOWS} persons at most; there are {_CUSTOMERS}")
+    with acts.producing(run, workload.company(run.seed, _CUSTOMERS, scale.events), scale.seconds) as is_over:
         while not is_over():
             time.sleep(1.0)
 
