@@ -110,7 +110,7 @@ class JourneysAgent:
         self._partitions = 0
         self._guard = FloodGuard(settings, TOUCHPOINTS, self._admitted)
         # Of raw partitions; there are none unless they are read here.
-        self._clocks = SourceClocks(int(settings.allowed_lateness_s * 1000))
+        self._clocks = SourceClocks(int(settings.allowed_lateness_s * 1000), now_ms=lambda: _now_s() * 1000)
         self._ticked_at = 0.0
         self._last: Delivery | None = None
         self._making_up: set[asyncio.Task[None]] = set()
