@@ -17,8 +17,9 @@ from streams.settings import KafkaSettings
 from streams.topics import KEYED, TOUCHPOINTS, partition_count
 from streams.transport import Record
 
-#: Newest offsets of each partition that are looked at.
+#: Newest offsets of each partition that are looked at, and most partitions: each takes a connection.
 _SAMPLE: Final = 300
+_MOST_PARTITIONS: Final = 32
 #: So many percent may lie elsewhere: identities that are blocked here, and not where they are produced.
 _MOST_PERCENT: Final = 5
 #: Nor is anything said of a handful: a topic of few records is no pattern.
@@ -67,7 +68,8 @@ def placement(kafka: KafkaSettings, judge: Judge, partitions: int) -> Placement:
     looked_at = misplaced = 0
     example: Position | None = None
     belongs_in: int | None = None
-    for partition, end in end_offsets(kafka, TOUCHPOINTS).items():
+    ends = sorted(end_offsets(kafka, TOUCHPOINTS).items())
+    for partition, end in ends[:: -(-len(ends) // _MOST_PARTITIONS)]:
         for record in read_range(kafka, TOUCHPOINTS, partition, max(0, end - _SAMPLE), end) if end else ():
             position = Position(TOUCHPOINTS, partition, record.offset)
             result = judge(record, position)

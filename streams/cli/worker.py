@@ -13,10 +13,9 @@ HELP = """Run agents until SIGTERM or Ctrl-C.
 
 intake checks raw touchpoints and forwards them to the owner of their person; journeys owns persons and writes what
 holds for them to ClickHouse, and notes dead letters there; alerts tells teams. In fused mode (JOURNEYS_FUSED) journeys
-does the work of intake too. Run as many workers as there are
-partitions. Exit code 0: stopped cleanly; 1: something could not go on; 3: the watchdog found that nothing moved on,
-though records waited and the broker answered, or that the event loop was silent, and wrote down all stacks. Nothing was
-lost in any case: start it again.
+does the work of intake too. Run as many workers as there are partitions. Exit code 0: stopped cleanly; 1: something
+could not go on; 3: the watchdog found that nothing moved on, though records waited and the broker answered, or that the
+event loop was silent, and wrote down all stacks. Nothing was lost in any case: start it again.
 """
 AGENTS = ("intake", "journeys", "alerts")
 
