@@ -355,5 +355,4 @@ FUSED_PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
     takes_what_lies_elsewhere_for_its_own: 30,
     takes_the_offsets_of_one_topic_for_those_of_the_other: 30,
     drops_dead_letters: 30,
-    acknowledges_before_the_checkpoint: 30,
 }
