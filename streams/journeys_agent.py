@@ -233,7 +233,9 @@ class JourneysAgent:
         yield Sample("journeys_flushes_total", (), self._flushes)
         yield Sample("journeys_flush_seconds_total", (), self._flush_s)
         yield Sample("journeys_flush_rows_total", (), self._flushed_rows)
-        yield Sample("journeys_oldest_unflushed_seconds", (), _now_s() - oldest if oldest is not None else 0.0)
+        # The clock of the event loop, of which a thread knows nothing.
+        waited_s = time.monotonic() - oldest if oldest is not None else 0.0
+        yield Sample("journeys_oldest_unflushed_seconds", (), waited_s)
         yield Sample("journeys_persons", (), self._coordinator.persons)
         yield Sample("journeys_person_touchpoints", (), self._coordinator.person_touchpoints)
 

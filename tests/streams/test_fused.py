@@ -182,6 +182,18 @@ def test_a_quiet_partition_is_told_of_though_there_is_nothing_to_flush() -> None
     run(scenario, MemoryStore(), sent)
 
 
+def test_a_thread_can_ask_how_far_it_is_while_records_wait_for_a_flush() -> None:
+    async def scenario(agent: JourneysAgent) -> None:
+        await agent.handle(Deliveries(TOUCHPOINTS).chunk([value(1, HERE), value(2, ELSEWHERE)]))
+        samples = await asyncio.to_thread(lambda: list(agent.measure()))
+        values = {(sample.metric, *sample.labels): sample.value for sample in samples}
+        assert 0 <= values["journeys_oldest_unflushed_seconds",] < 60
+        assert values["journeys_touchpoints_total", "misplaced"] == 1
+        await agent.finish(30)
+
+    run(scenario, MemoryStore(), Sent())
+
+
 def test_headers_of_producers_say_nothing_about_where_a_record_belongs() -> None:
     store, sent, raw = MemoryStore(), Sent(), Deliveries(TOUCHPOINTS)
     lies = [("tick", b"1"), ("origin", b"7:7"), ("forwarded", b"ff:1"), ("wakes", b"1")]
