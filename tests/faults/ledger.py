@@ -87,9 +87,17 @@ class Ledger:
             self.accepted += 1
 
     def produce_poison(self, values: Iterable[bytes | None], partition: int = 0) -> None:
-        """Send records that nothing can be made of, and wait for the broker's answers."""
-        pending = [("", self._send(b"poison", value, partition)) for value in values]
+        """Send records that nothing can be made of, and wait for the broker's answers.
+
+        With a client of its own: of one that numbers its records a broker takes none after one that it refused, such as
+        one that is too large.
+        """
+        producer = self._connected(enable_idempotence=False)
+        pending = [
+            ("", producer.send(TOUCHPOINTS, key=b"poison", value=value, partition=partition)) for value in values
+        ]
         self.poison.update(place for _, place in self._answers(pending))
+        producer.close(timeout=5)
 
     def forget_log(self) -> set[str]:
         """The log is about to be gone: no place in it counts any more. Returns what was acknowledged.
@@ -108,10 +116,13 @@ class Ledger:
 
     def connect(self) -> None:
         """Begin to produce."""
-        self._producer = KafkaProducer(
+        self._producer = self._connected(enable_idempotence=True)
+
+    def _connected(self, *, enable_idempotence: bool) -> KafkaProducer:
+        return KafkaProducer(
             bootstrap_servers=self._bootstrap,
             acks="all",
-            enable_idempotence=True,
+            enable_idempotence=enable_idempotence,
             linger_ms=20,
             batch_size=128 * 1024,
             max_request_size=_LARGEST_REQUEST,
