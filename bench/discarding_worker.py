@@ -33,8 +33,9 @@ def main() -> None:
     folder, kafka, clickhouse = sys.argv[1:]
     settings = load_settings(Path(folder), kafka=kafka, clickhouse=clickhouse)
     address = clickhouse_address(settings.clickhouse)
+    intake: list[Agent] = [] if settings.fused else [IntakeAgent(settings)]
     agents: list[Agent] = [
-        IntakeAgent(settings),
+        *intake,
         JourneysAgent(settings, DiscardingStore(address)),
         DeadLettersAgent(settings, DiscardingStore(address)),
     ]

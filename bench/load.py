@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from kafka.partitioner.default import murmur2
-
 from bench.mix import make_mix
 from schemas.codec import encode
 from schemas.identities import strongest_identity
+from schemas.placement import partition_of
 from schemas.touchpoint import Touchpoint
 from streams.broker import Outgoing, ReliableProducer
 from streams.producing.generator import Truth
@@ -60,8 +59,7 @@ def as_record(touchpoint: Touchpoint, partitions: int) -> Outgoing:
     identity = strongest_identity(touchpoint.identities)
     assert identity is not None
     key = identity.encode()
-    partition = (murmur2(key) & 0x7FFFFFFF) % partitions
-    return Outgoing(TOUCHPOINTS, partition, key, encode(touchpoint), None, [])
+    return Outgoing(TOUCHPOINTS, partition_of(key, partitions), key, encode(touchpoint), None, [])
 
 
 def simple_counts(touchpoints: Iterable[Touchpoint]) -> dict[str, tuple[int, int]]:

@@ -11,6 +11,7 @@ Exit code 0: measured, and all results were right; 1: something was wrong or bro
 """
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -71,6 +72,9 @@ def main() -> int:
     end_when_told()
     parser = _parser()
     options = parser.parse_args()
+    if options.fused:
+        # The workers are told so too, and the result says what they were told.
+        os.environ["JOURNEYS_FUSED"] = "true"
     progress = Progress()
     try:
         if options.broker == "kafka":
@@ -123,7 +127,8 @@ def _measure(options: argparse.Namespace, load: Load, progress: Progress) -> int
         latencies = _latencies(options, result.events_per_second, progress)
         result = result_of(date, options.broker, sizes, runs, latencies)
     content = msgspec.json.format(msgspec.json.encode(result)) + b"\n"
-    out = options.out or _RESULTS / f"{date}-{options.broker}.json"
+    mode = "-fused" if options.fused else ""
+    out = options.out or _RESULTS / f"{date}-{options.broker}{mode}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)
     progress.step(f"written to {out}")
@@ -196,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--runs", type=at_least_one, default=3, help="runs of each kind, in turn (default: %(default)s)")
     add("--partitions", type=at_least_one, default=4, help="of the topics (default: %(default)s)")
     add("--workers", type=at_least_one, default=1, help="processes that share them (default: %(default)s)")
+    add("--fused", action="store_true", help="persons are owned straight from the raw topic (JOURNEYS_FUSED)")
     add("--seed", type=int, default=1, help="decides the data (default: %(default)s)")
     add("--start", type=_day, default=default_start(), metavar="YYYY-MM-DD",
         help=f"when it all begins, UTC; what is older than 90 days counts as history, which is not judged"

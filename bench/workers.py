@@ -16,7 +16,7 @@ import psutil
 from bench.plain_faust import NAME as PLAIN_GROUP
 from bench.site import BenchError, Site, require_alive, running
 from streams.lag import end_offsets, wait_until_done
-from streams.topics import KEYED, TOUCHPOINTS, admin_client
+from streams.topics import INTAKE, JOURNEYS, KEYED, TOUCHPOINTS, admin_client
 
 _ASSIGNED: Final = b"partitions_assigned"
 _STARTS_WITHIN_S: Final = 180.0
@@ -125,7 +125,8 @@ class Workers:
         if self._kind is Kind.PLAIN:
             self._wait(PLAIN_GROUP, TOUCHPOINTS, deadline, tell)
             return self.cost()
-        self._wait(f"{settings.group_prefix}-intake", TOUCHPOINTS, deadline, tell)
+        reader = JOURNEYS if settings.fused else INTAKE
+        self._wait(f"{settings.group_prefix}-{reader}", TOUCHPOINTS, deadline, tell)
         self._wait(f"{settings.group_prefix}-journeys", KEYED, deadline, tell)
         # Owners may have told each other something with their last commits.
         if not wait_until_done(settings, deadline - time.monotonic()):

@@ -16,6 +16,7 @@ from schemas.codec import EARLIEST_TIME, LATEST_TIME
 from schemas.identities import usable_identities
 from schemas.identity import identifier_of
 from schemas.log import Position
+from schemas.placement import partition_of
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 
 _DAY_MS = 86_400_000
@@ -26,6 +27,9 @@ _REMEMBERED: Final = 16_384
 _SHORT: Final = 512
 #: 128 bits of the keyed hash: collisions stay out of reach for any number of people.
 HASH_CHARACTERS = 32
+#: Of these, the first ones tell the owner partition, as a number below `_NUMBERS`.
+_OWNER_CHARACTERS: Final = 8
+_NUMBERS: Final = 16**_OWNER_CHARACTERS
 
 
 class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,19 +53,31 @@ class Refusal(msgspec.Struct, frozen=True):
     detail: str
 
 
-def hash_identity(key: bytes, tenant: str, namespace: str, value: str) -> str:
-    """Keyed hash of one identifier: HMAC-SHA-256, first 32 hex characters.
+def hash_identity(key: bytes, tenant: str, namespace: str, value: str, partitions: int) -> str:
+    """Keyed hash of one identifier: HMAC-SHA-256, first 32 hex characters, that names the owner partition.
 
-    The key lives outside the data stores, so that tables alone do not tell who somebody is.
+    The key lives outside the data stores, so that tables alone do not tell who somebody is. `owner_partition` of the
+    hash is where Kafka's clients put a record under the key `namespace:value`, whatever the secret: log2(partitions)
+    bits of the hash come from there.
     """
     message = f"{tenant}\x1f{namespace}\x1f{value}".encode()
-    return hmac.digest(key, message, "sha256").hex()[:HASH_CHARACTERS]
+    digest = hmac.digest(key, message, "sha256").hex()
+    number = int(digest[:_OWNER_CHARACTERS], 16)
+    number += partition_of(f"{namespace}:{value}".encode(), partitions) - number % partitions
+    if number >= _NUMBERS:
+        number -= partitions
+    return f"{number:0{_OWNER_CHARACTERS}x}{digest[_OWNER_CHARACTERS:HASH_CHARACTERS]}"
 
 
-def owner_hash(key: bytes, tenant: str, identity: str) -> str | None:
+def owner_partition(identity_hash: str, partitions: int) -> int:
+    """Partition of the keyed topic that owns an identifier."""
+    return int(identity_hash[:_OWNER_CHARACTERS], 16) % partitions
+
+
+def owner_hash(key: bytes, tenant: str, identity: str, partitions: int) -> str | None:
     """Hash of this `namespace:value` under one key, or `None` when it is malformed or blocked."""
     usable = usable_identities((identity,))
-    return hash_identity(key, tenant, *usable[0]) if usable else None
+    return hash_identity(key, tenant, *usable[0], partitions) if usable else None
 
 
 def owner_hashes(keyring: Keyring, tenant: str, identity: str) -> tuple[str, ...]:
@@ -69,7 +85,7 @@ def owner_hashes(keyring: Keyring, tenant: str, identity: str) -> tuple[str, ...
 
     There is none when it is malformed or blocked.
     """
-    hashes = (owner_hash(key.secret, tenant, identity) for key in reversed(keyring.keys))
+    hashes = (owner_hash(key.secret, tenant, identity, keyring.partitions) for key in reversed(keyring.keys))
     return tuple(hash_ for hash_ in hashes if hash_ is not None)
 
 
@@ -131,7 +147,7 @@ def admit(
         previous = keyring.previous_at(append_time)
         before = () if previous is None else (previous,)
     hashed = _hashed if is_short else _hashed.__wrapped__
-    identities = hashed(key, touchpoint.tenant, usable)
+    identities = hashed(key, touchpoint.tenant, usable, keyring.partitions)
     end = touchpoint.ended_at
     return AppliedTouchpoint(
         touchpoint=msgspec.structs.replace(touchpoint, identities=identities),
@@ -144,7 +160,9 @@ def admit(
         origin_partition=position.partition,
         origin_offset=position.offset,
         schema_id=schema_id,
-        rotated=tuple(name for secret in before for name in hashed(secret, touchpoint.tenant, usable)),
+        rotated=tuple(
+            name for secret in before for name in hashed(secret, touchpoint.tenant, usable, keyring.partitions)
+        ),
     )
 
 
@@ -154,6 +172,8 @@ def _usable(identities: tuple[str, ...], blocked: frozenset[str]) -> tuple[tuple
 
 
 @lru_cache(_REMEMBERED)
-def _hashed(key: bytes, tenant: str, usable: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+def _hashed(key: bytes, tenant: str, usable: tuple[tuple[str, str], ...], partitions: int) -> tuple[str, ...]:
     """Identities as `namespace:hash`, in their order."""
-    return tuple(f"{namespace}:{hash_identity(key, tenant, namespace, value)}" for namespace, value in usable)
+    return tuple(
+        f"{namespace}:{hash_identity(key, tenant, namespace, value, partitions)}" for namespace, value in usable
+    )

@@ -26,11 +26,13 @@ class Key:
 class Keyring:
     """Keys, at least one, oldest first; no two of them begin at the same moment.
 
-    While the window is open, so long after a key began, identities are known under the key before it as well.
+    While the window is open, so long after a key began, identities are known under the key before it as well. Hashes
+    name one of so many `partitions`: whoever makes any has to know the number.
     """
 
     keys: tuple[Key, ...]
     window_ms: int = 90 * _DAY_MS
+    partitions: int = 4
 
     def __post_init__(self) -> None:
         moments = [key.since for key in self.keys]

@@ -1,11 +1,12 @@
 """What an agent is, and the loop that feeds agents from Faust streams."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import faust
 import structlog
+from faust.types import TP
 
 from streams.pulse import Pulse
 from streams.transport import Chunk, ChunkConsumer, Record
@@ -44,14 +45,15 @@ class Delivery(NamedTuple):
 
 
 class Agent(Protocol):
-    """One part of the pipeline: reads a topic, makes its effect durable, then acknowledges.
+    """One part of the pipeline: reads topics, makes their effect durable, then acknowledges.
 
     All methods are called from one event loop. An exception from any of them ends the worker: what can be waited for
     is waited for inside, what cannot be processed is a dead letter.
     """
 
     name: str
-    topic: str
+    #: What it reads. Of several topics it is given the same partitions.
+    topics: tuple[str, ...]
     #: Beats while the agent waits on purpose, or is at work for long: else the watchdog takes it for stuck.
     pulse: Pulse
 
@@ -59,7 +61,7 @@ class Agent(Protocol):
         """Prepare before the first record."""
 
     async def assigned(self, partitions: frozenset[int]) -> None:
-        """Partitions of `topic` are ours from now on, and no others. The whole group waits for the return."""
+        """These partitions of its topics are ours from now on, and no others. The whole group waits for the return."""
 
     async def revoked(self, within_s: float) -> None:
         """All partitions are being taken away: finish what is in hand, and drop what is not done within the limit.
@@ -83,13 +85,13 @@ class Agent(Protocol):
 class Feed:
     """Hands the chunks of a Faust stream to an agent, except those of an assignment that ended."""
 
-    def __init__(self, app: faust.App, agent: Agent, trials: Trials | None = None) -> None:
+    def __init__(self, app: faust.App, agent: Agent, trials: Mapping[str, Trials] | None = None) -> None:
         self._app = app
         self._agent = agent
-        self._trials = trials
+        self._trials = trials or {}
         self._is_closed = False
-        #: Records handed over, by partition.
-        self.read: Counter[int] = Counter()
+        #: Records handed over, by topic and partition.
+        self.read: Counter[TP] = Counter()
 
     def close(self) -> None:
         """Hand nothing over any more; what comes is dropped, and read again after the next start."""
@@ -103,15 +105,16 @@ class Feed:
             if self._is_closed or chunk.assignment != consumer.assignment_number:
                 _log.debug("chunk_dropped", agent=self._agent.name, records=len(chunk.records))
                 continue
-            if self._trials is None:
+            trials = self._trials.get(chunk.place.topic)
+            if trials is None:
                 await self._give(chunk, _nothing, is_urgent=False)
             else:
-                await self._trials.hand_over(consumer, chunk, self._give)
+                await trials.hand_over(consumer, chunk, self._give)
 
     async def _give(self, chunk: Chunk, done: Callable[[], None], *, is_urgent: bool) -> None:
         consumer = cast("ChunkConsumer", self._app.consumer)
         if not self._is_closed and chunk.assignment == consumer.assignment_number:
-            self.read[chunk.place.partition] += len(chunk.records)
+            self.read[chunk.place] += len(chunk.records)
             await self._agent.handle(_delivery(consumer, chunk, done, is_urgent=is_urgent))
 
 

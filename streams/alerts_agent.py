@@ -41,7 +41,7 @@ class AlertsAgent:
     """
 
     name = "alerts"
-    topic = OUTBOX
+    topics: tuple[str, ...] = (OUTBOX,)
 
     def __init__(
         self, settings: Settings, store: StorePort | None = None, now_s: Callable[[], float] = time.monotonic

@@ -89,9 +89,9 @@ def build_app(settings: Settings, agent: str) -> faust.App:
     return app
 
 
-def chunk_topic(app: faust.App, name: str) -> TopicT:
-    """Topic whose events are chunks."""
-    return app.topic(name, schema=ChunkSchema(), acks=True)
+def chunk_topic(app: faust.App, *names: str) -> TopicT:
+    """Topics whose events are chunks. Faust's assignor hands out several with as many partitions together."""
+    return app.topic(*names, schema=ChunkSchema(), acks=True)
 
 
 def register_agent(app: faust.App, topic: TopicT, run: Callable[[Any], Awaitable[None]]) -> None:

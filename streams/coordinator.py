@@ -9,7 +9,7 @@ Kafka.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import methodcaller
 from typing import Final, NamedTuple, Protocol
@@ -86,6 +86,9 @@ class News(NamedTuple):
     dead_letters: Sequence[DeadLetter]
     forwards: Sequence[Forward]
     wakes: Sequence[Wake]
+    misplaced: Sequence[Admitted] = ()
+    #: How far event time has come, for all owners: after the touchpoints that it speaks of.
+    tick: Tick | None = None
 
 
 class OutboxPort(Protocol):
@@ -96,7 +99,10 @@ class OutboxPort(Protocol):
 
 
 class Batch(NamedTuple):
-    """What one chunk of a partition holds, in log order, ticks with their offset."""
+    """What one chunk of a partition holds, in log order, ticks with their offset.
+
+    One that `is_raw` comes from the raw topic; what is `misplaced` there belongs to the owner of another partition.
+    """
 
     partition: int
     next_offset: int
@@ -106,6 +112,8 @@ class Batch(NamedTuple):
     acknowledge: Callable[[], None]
     forwarded: Sequence[Forward] = ()
     wakes: Sequence[Wake] = ()
+    is_raw: bool = False
+    misplaced: Sequence[Admitted] = ()
 
 
 class Unfinished(NamedTuple):
@@ -132,9 +140,9 @@ class Counts:
     """What became of the records, since the worker began.
 
     Every touchpoint is applied, a duplicate, a dead letter, a statement about people (`control`), `too_late` to be
-    judged unless somebody asks, `forwarded` to another owner, who counts it too, or `refused` because the person asked
-    to be forgotten. `superseded` were forwarded here for a person who did not hold them, as far as was known: they are
-    read from the store.
+    judged unless somebody asks, `forwarded` to another owner, who counts it too, `misplaced` in the raw topic and sent
+    to its owner, who counts it too, or `refused` because the person asked to be forgotten. `superseded` were forwarded
+    here for a person who did not hold them, as far as was known: they are read from the store.
     """
 
     __slots__ = (
@@ -144,6 +152,7 @@ class Counts:
         "duplicate",
         "forwarded",
         "late",
+        "misplaced",
         "refused",
         "superseded",
         "ticks",
@@ -153,7 +162,8 @@ class Counts:
 
     def __init__(self) -> None:
         self.applied = self.late = self.duplicate = self.dead = self.ticks = 0
-        self.control = self.forwarded = self.refused = self.superseded = self.too_late = self.wakes = 0
+        self.control = self.forwarded = self.misplaced = self.refused = self.superseded = 0
+        self.too_late = self.wakes = 0
 
 
 class Coordinator:
@@ -170,12 +180,20 @@ class Coordinator:
         alert_max_age_ms: int,
         wall_clock_ms: Callable[[], int],
         is_member: Callable[[], bool],
+        raw: LogName | None = None,
+        tell_time: Callable[[], Tick | None] = lambda: None,
     ) -> None:
+        """`raw` is the log of touchpoints as producers send them, where it is read too.
+
+        `tell_time` says how far event time has come in it, by what was taken.
+        """
         self._owner = owner
         self._identities = identities
         self._store = store
         self._outbox = outbox
         self._log = log
+        self._raw = raw
+        self._tell_time = tell_time
         self._alert_max_age_ms = alert_max_age_ms
         self._wall_clock_ms = wall_clock_ms
         self._is_member = is_member
@@ -184,6 +202,7 @@ class Coordinator:
         self._ticked_to: dict[int, int] = {}
         self._batches: list[Batch] = []
         self._touchpoints: list[Admitted] = []
+        self._misplaced: list[Admitted] = []
         self._dead_letters: list[DeadLetter] = []
         self._forwards: list[Forward] = []
         #: With the touchpoint that told it.
@@ -207,9 +226,14 @@ class Coordinator:
         return not self._batches and not self._owner.has_due(self.watermarks)
 
     @property
+    def holds_records(self) -> bool:
+        """Whether records wait for a flush."""
+        return bool(self._batches)
+
+    @property
     def rows(self) -> int:
         """Touchpoints that wait for a flush."""
-        return len(self._touchpoints)
+        return len(self._touchpoints) + len(self._misplaced)
 
     @property
     def persons(self) -> int:
@@ -226,25 +250,28 @@ class Coordinator:
         """Partition to the event time that it has reached (UTC ms), `None` before the first event."""
         return {partition: watermark.value for partition, watermark in self._watermarks.copy().items()}
 
-    async def assign(self, partitions: Iterable[int]) -> dict[int, int]:
+    async def assign(self, partitions: Collection[int]) -> dict[tuple[str, int], int]:
         """Own these partitions and no others, from where their checkpoints stand.
 
-        Returns, by partition, the offset before which everything is durable.
+        Returns, by topic and partition, the offset before which everything is durable.
         """
         self.revoke()
-        checkpoints = {
-            checkpoint.partition: checkpoint
-            for checkpoint in await self._store.read(lambda reader: reader.load_checkpoints(self._log.group))
-            if (checkpoint.topic, checkpoint.topic_incarnation) == (self._log.topic, self._log.incarnation)
-        }
+        logs = [self._log] if self._raw is None else [self._log, self._raw]
+        lives = {log.topic: log.incarnation for log in logs}
+        durable = {(topic, partition): 0 for topic in lives for partition in partitions}
+        checkpoints = {}
+        for checkpoint in await self._store.read(lambda reader: reader.load_checkpoints(self._log.group)):
+            place = checkpoint.topic, checkpoint.partition
+            if lives.get(checkpoint.topic) == checkpoint.topic_incarnation and place in durable:
+                checkpoints[place], durable[place] = checkpoint, checkpoint.next_offset
         for partition in partitions:
             self._owner.assign(partition, await self._store.read(methodcaller("load_deadlines", partition)))
             await self._hasten(partition)
-            checkpoint = checkpoints.get(partition)
-            self._ticked_to[partition] = checkpoint.next_offset if checkpoint else 0
-            state = checkpoint.watermark_state if checkpoint else ""
+            own = checkpoints.get((self._log.topic, partition))
+            self._ticked_to[partition] = own.next_offset if own else 0
+            state = own.watermark_state if own else ""
             self._watermarks[partition] = Watermark.restore(state.encode()) if state else Watermark()
-        return dict(self._ticked_to)
+        return durable
 
     async def use(self, book: Book) -> None:
         """Judge by these rules from the next flush on, also those who were judged before and whom they concern."""
@@ -285,6 +312,7 @@ class Coordinator:
     def _clear(self) -> None:
         self._batches.clear()
         self._touchpoints.clear()
+        self._misplaced.clear()
         self._dead_letters.clear()
         self._forwards.clear()
         self._links.clear()
@@ -330,7 +358,11 @@ class Coordinator:
                 self._ticked_to[batch.partition] = offset + 1
         self.counts.dead += len(batch.dead_letters)
         self._dead_letters += batch.dead_letters
-        self._batches.append(batch._replace(admitted=(), dead_letters=(), ticks=(), forwarded=(), wakes=()))
+        self.counts.misplaced += len(batch.misplaced)
+        self._misplaced += batch.misplaced
+        self._batches.append(
+            batch._replace(admitted=(), dead_letters=(), ticks=(), forwarded=(), wakes=(), misplaced=())
+        )
 
     def _take(self, partition: int, admitted: Admitted) -> None:
         if admitted.applied.touchpoint.kind == ERASE_REQUESTED:
@@ -443,7 +475,11 @@ class Coordinator:
         intents = intents_for(changes, watermarks, self._alert_max_age_ms)
         intents += await self._erasures.withdraw_alerts(erased)
         await self._as_member()
-        await self._outbox.send(News(intents, self._dead_letters, self._forwards, sorted(set(wakes))))
+        # Read last: it speaks of what this flush took, which is durable by now or goes before it.
+        tick = self._tell_time()
+        await self._outbox.send(
+            News(intents, self._dead_letters, self._forwards, sorted(set(wakes)), self._misplaced, tick)
+        )
         for block in (facts.sessions(prefix), facts.journeys(prefix), facts.postings(prefix), facts.persons(prefix)):
             await self._insert(block)
         await self._erase(erased, prefix)
@@ -567,31 +603,48 @@ class Coordinator:
             await self._load(partition, tenants)
             self._owner.wake(tenants)
 
-    @property
-    def _next_offsets(self) -> list[tuple[int, int]]:
+    def _next_offsets(self, *, is_raw: bool) -> list[tuple[int, int]]:
         reached: dict[int, int] = {}
         for batch in self._batches:
-            reached[batch.partition] = max(batch.next_offset, reached.get(batch.partition, 0))
+            if batch.is_raw is is_raw:
+                reached[batch.partition] = max(batch.next_offset, reached.get(batch.partition, 0))
         return sorted(reached.items())
 
     def _token_prefix(self) -> str:
-        places = ",".join(f"{partition}-{offset}" for partition, offset in self._next_offsets)
-        return f"{self._log.topic}:{self._log.incarnation}:{places}"
+        prefix = _places(self._log, self._next_offsets(is_raw=False))
+        raw = self._next_offsets(is_raw=True)
+        return f"{prefix}+{_places(self._raw, raw)}" if self._raw is not None and raw else prefix
 
     def _checkpoints(self, watermarks: Mapping[int, int | None]) -> list[Checkpoint]:
-        return [
-            Checkpoint(
-                consumer_group=self._log.group,
-                topic=self._log.topic,
-                topic_incarnation=self._log.incarnation,
-                partition=partition,
-                next_offset=next_offset,
-                watermark=watermarks[partition],
-                watermark_state=self._watermarks[partition].snapshot().decode(),
-                written_at=self._wall_clock_ms(),
+        """What the tables hold now. Time is told in the keyed log: only there it belongs to an offset."""
+        found = [
+            self._checkpoint(
+                self._log, partition, offset, watermarks[partition], self._watermarks[partition].snapshot().decode()
             )
-            for partition, next_offset in self._next_offsets
+            for partition, offset in self._next_offsets(is_raw=False)
         ]
+        if self._raw is not None:
+            found += [self._checkpoint(self._raw, *place, None, "") for place in self._next_offsets(is_raw=True)]
+        return found
+
+    def _checkpoint(
+        self, log: LogName, partition: int, next_offset: int, watermark: int | None, watermark_state: str
+    ) -> Checkpoint:
+        return Checkpoint(
+            consumer_group=log.group,
+            topic=log.topic,
+            topic_incarnation=log.incarnation,
+            partition=partition,
+            next_offset=next_offset,
+            watermark=watermark,
+            watermark_state=watermark_state,
+            written_at=self._wall_clock_ms(),
+        )
+
+
+def _places(log: LogName, offsets: Iterable[tuple[int, int]]) -> str:
+    places = ",".join(f"{partition}-{offset}" for partition, offset in offsets)
+    return f"{log.topic}:{log.incarnation}:{places}"
 
 
 def _not_writable(admitted: Admitted, reason: str) -> DeadLetter:

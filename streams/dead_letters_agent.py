@@ -51,7 +51,7 @@ class DeadLettersAgent:
     """Reads `touchpoints.dead`, writes the table `dead_letters` (without payloads)."""
 
     name = "dead-letters"
-    topic = DEAD
+    topics: tuple[str, ...] = (DEAD,)
 
     def __init__(self, settings: Settings, store: StorePort | None = None) -> None:
         self.pulse = Pulse()

@@ -6,12 +6,10 @@ are good now, because a schema or a key was added, count as good.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import stamina
-from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from schemas.codec import Decoded, decode
@@ -20,11 +18,10 @@ from schemas.touchpoint import AppliedTouchpoint
 from streams.agent import DecisionNeeded
 from streams.ceiling import WINDOW, Ceiling, Excess, Judged, Limits
 from streams.lag import LagUnknown, end_offsets
-from streams.settings import KafkaSettings, Settings
-from streams.topics import client_options
+from streams.log_reading import read_range
+from streams.settings import Settings
 from streams.transport import Record
 
-_READ_WITHIN_S: Final = 60.0
 _SOURCE: Final = "source"
 
 #: What a record is, as the agent that guards itself sees it.
@@ -82,16 +79,18 @@ class FloodGuard:
     async def _judged_before(self, partition: int, offset: int) -> list[Judged]:
         if not offset:
             return []
-        place = TopicPartition(self._topic, partition)
         async for attempt in stamina.retry_context(
             on=(KafkaError, OSError, LagUnknown), attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
         ):
             with attempt:
-                return await asyncio.to_thread(self._read_and_judge, place, offset)
+                return await asyncio.to_thread(self._read_and_judge, partition, offset)
         raise AssertionError("endless")
 
-    def _read_and_judge(self, place: TopicPartition, offset: int) -> list[Judged]:
-        return [self._judged(record) for record in _read(self._kafka, place, max(0, offset - WINDOW), offset)]
+    def _read_and_judge(self, partition: int, offset: int) -> list[Judged]:
+        return [
+            self._judged(record)
+            for record in read_range(self._kafka, self._topic, partition, max(0, offset - WINDOW), offset)
+        ]
 
     async def _explained(self, partition: int, excess: Excess) -> str:
         place = f"{self._topic}/{partition}"
@@ -118,21 +117,3 @@ def _producer_of(record: Record) -> str | None:
     if isinstance(decoded, Decoded):
         return decoded.touchpoint.source
     return next((value.decode("utf-8", "replace")[:100] for name, value in record.headers if name == _SOURCE), None)
-
-
-def _read(kafka: KafkaSettings, place: TopicPartition, start: int, stop: int) -> list[Record]:
-    """Records of a partition from `start` up to, not including, `stop`, as far as the log has them still."""
-    consumer = KafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **client_options(kafka))
-    try:
-        consumer.assign([place])
-        consumer.seek(place, max(start, consumer.beginning_offsets([place])[place]))
-        found: list[Record] = []
-        deadline = time.monotonic() + _READ_WITHIN_S
-        while consumer.position(place) < stop:
-            if time.monotonic() > deadline:
-                raise LagUnknown(f"the broker did not give {place.topic}/{place.partition} before offset {stop}")
-            for records in consumer.poll(timeout_ms=200).values():
-                found += [record for record in records if record.offset < stop]
-        return found
-    finally:
-        consumer.close()

@@ -10,7 +10,8 @@ from streams.flood_guard import FloodGuard
 from streams.intake import Intake, read_record
 from streams.pulse import Pulse
 from streams.settings import Settings
-from streams.topics import DEAD, KEYED, TOUCHPOINTS, incarnations, partition_count
+from streams.source_clocks import SourceClocks
+from streams.topics import DEAD, INTAKE, KEYED, TOUCHPOINTS, incarnations, partition_count
 from streams.turns import Turns
 
 _TICK_EVERY_S: Final = 0.5
@@ -19,8 +20,8 @@ _TICK_EVERY_S: Final = 0.5
 class IntakeAgent:
     """Reads `touchpoints`, writes `touchpoints.keyed` and `touchpoints.dead`."""
 
-    name = "intake"
-    topic = TOUCHPOINTS
+    name = INTAKE
+    topics: tuple[str, ...] = (TOUCHPOINTS,)
 
     def __init__(self, settings: Settings) -> None:
         self.pulse = Pulse()
@@ -44,7 +45,7 @@ class IntakeAgent:
             admission=admission,
             partitions=await asyncio.to_thread(partition_count, settings.kafka, KEYED),
             incarnations=await asyncio.to_thread(incarnations, settings.kafka),
-            allowed_lateness_ms=int(settings.allowed_lateness_s * 1000),
+            clocks=SourceClocks(int(settings.allowed_lateness_s * 1000)),
         )
 
     @property

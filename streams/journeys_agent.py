@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from processors.admission import owner_partition
 from processors.friction.book import Book
 from processors.keyring import Keyring
 from processors.settings import CoreSettings, SessionEnd
@@ -18,26 +19,32 @@ from schemas.json_form import iso_time
 from schemas.log import DeadLetter, Position
 from schemas.rule_changes import RuleChange
 from schemas.ticks import Tick, decode_tick
+from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.rows import rule_change_block
 from streams.agent import Delivery
 from streams.broker import Outgoing, ProducerPort, ReliableProducer
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News, Unfinished
+from streams.flood_guard import FloodGuard
 from streams.headers import WAKE_HEADERS, forward_headers, forwarded_to, has_wakes, is_tick, origin_of, says_origin_only
 from streams.identities import Identities
-from streams.intake import dead_letter_record, owner_partition, read_record
+from streams.intake import dead_letter_record, keyed_record, read_record, tick_records
 from streams.live_rules import LiveRules
 from streams.metrics import Sample
 from streams.owner import Owner
 from streams.pace import Pace
+from streams.placement_check import hold_placement
 from streams.pulse import Pulse
 from streams.rule_log import RuleLog
 from streams.settings import Settings
+from streams.source_clocks import SourceClocks
 from streams.store import Store, StorePort, clickhouse_address, refuse_nothing
-from streams.topics import KEYED, OUTBOX, RULES, TOUCHPOINTS, incarnations, partition_count
+from streams.topics import JOURNEYS, KEYED, OUTBOX, RULES, TOUCHPOINTS, incarnations, partition_count
+from streams.transport import Record
 from streams.turns import Turns, Work
 
 _log = structlog.get_logger()
 _MINUTE_MS = 60_000
+_TICK_EVERY_S: Final = 0.5
 _DAY_MS = 86_400_000
 _WAKES_PER_RECORD: Final = 2_000
 #: Seconds after which a write that nobody waits for any more has arrived, or never will.
@@ -47,7 +54,17 @@ _MAKE_UP_WITHIN_S: Final = 4.0
 #: Seconds that reading all published rules may take: a few hundred records at most.
 _READ_RULES_WITHIN_S: Final = 60.0
 #: What becomes of a touchpoint, one of these; see `Counts`.
-_OUTCOMES: Final = ("applied", "control", "dead", "duplicate", "forwarded", "refused", "superseded", "too_late")
+_OUTCOMES: Final = (
+    "applied",
+    "control",
+    "dead",
+    "duplicate",
+    "forwarded",
+    "misplaced",
+    "refused",
+    "superseded",
+    "too_late",
+)
 
 
 def core_settings(settings: Settings) -> CoreSettings:
@@ -63,14 +80,18 @@ def core_settings(settings: Settings) -> CoreSettings:
 
 
 class JourneysAgent:
-    """Reads `touchpoints.keyed`, writes ClickHouse, `alerts.outbox` and `touchpoints.dead`."""
+    """Reads `touchpoints.keyed`, writes ClickHouse, `alerts.outbox` and `touchpoints.dead`.
 
-    name = "journeys"
-    topic = KEYED
+    In fused mode it reads the same partitions of `touchpoints` as well, and does there what intake does: what belongs
+    to other owners goes to `touchpoints.keyed`, all others it takes at once.
+    """
+
+    name = JOURNEYS
 
     def __init__(
         self, settings: Settings, store: StorePort | None = None, producer: ProducerPort | None = None
     ) -> None:
+        self.topics: tuple[str, ...] = (TOUCHPOINTS, KEYED) if settings.fused else (KEYED,)
         self.pulse = Pulse()
         self._settings = settings
         self._producer = producer or ReliableProducer(settings.kafka, self.pulse)
@@ -84,8 +105,14 @@ class JourneysAgent:
         self._turns = Turns()
         self._letting_go = asyncio.Lock()
         self._to_assign: frozenset[int] | None = None
-        #: Partition to the offset before which the tables hold everything, until the first records show it is enough.
-        self._durable: dict[int, int] = {}
+        #: Topic and partition to the offset before which the tables hold everything, until the first records show it is
+        #: enough.
+        self._durable: dict[tuple[str, int], int] = {}
+        self._partitions = 0
+        self._guard = FloodGuard(settings, TOUCHPOINTS, self._admitted)
+        # Of raw partitions; there are none unless they are read here.
+        self._clocks = SourceClocks(int(settings.allowed_lateness_s * 1000), now_ms=lambda: _now_s() * 1000)
+        self._ticked_at = 0.0
         self._last: Delivery | None = None
         self._making_up: set[asyncio.Task[None]] = set()
         self._pace = Pace(settings.flush)
@@ -93,18 +120,27 @@ class JourneysAgent:
         self._flush_s = 0.0
 
     async def start(self) -> None:
-        """Read what the topics look like, the published rules, and the secret."""
+        """Read what the topics look like, the published rules, and the secret.
+
+        Raises:
+            DecisionNeeded: the raw topic is not as fused mode needs it.
+
+        """
         kafka = self._settings.kafka
         lives = await asyncio.to_thread(incarnations, kafka)
         self._rule_log = RuleLog(kafka)
         self.learn(await self._rule_log.read_all(_READ_RULES_WITHIN_S))
         self.begin(lives, await asyncio.to_thread(partition_count, kafka, KEYED), self._settings.keyring())
+        if self._settings.fused:
+            await asyncio.to_thread(hold_placement, kafka, self._admitted)
 
     def begin(self, lives: Mapping[str, str], partitions: int, keyring: Keyring) -> None:
         """Start with what is known: the incarnation of each topic, partitions of the keyed one, and the secret."""
         settings = self._settings
+        group = f"{settings.group_prefix}-{self.name}"
         self._in_use = self._rules.book
         self._keyring = keyring
+        self._partitions = partitions
         self._coordinator = Coordinator(
             Owner(self._rules.book.rules, core_settings(settings), settings.max_persons, settings.max_touchpoints),
             Identities(
@@ -115,10 +151,12 @@ class JourneysAgent:
             ),
             self._store,
             _KafkaOutbox(self._producer, lives, partitions),
-            LogName(f"{settings.group_prefix}-{self.name}", KEYED, lives[KEYED]),
+            LogName(group, KEYED, lives[KEYED]),
             alert_max_age_ms=round(settings.alert_max_age_days * _DAY_MS),
             wall_clock_ms=lambda: time.time_ns() // 1_000_000,
             is_member=self._is_member,
+            raw=LogName(group, TOUCHPOINTS, lives[TOUCHPOINTS]) if settings.fused else None,
+            tell_time=self._clocks.tick,
         )
 
     @property
@@ -130,6 +168,9 @@ class JourneysAgent:
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Own these partitions. What the store knows of them is read with their first records: it may be away."""
         self._to_assign = partitions
+        if self._settings.fused:
+            self._clocks.assign(partitions)
+            self._guard.forget()
 
     async def revoked(self, within_s: float) -> None:
         """Flush if there is time, then own nothing; what is not acknowledged is replayed by the next owner."""
@@ -147,6 +188,9 @@ class JourneysAgent:
             await self._turns.take(self._use_rules)
         if self._pace.is_due(_now_s(), self.coordinator.rows):
             await self._turns.take(self._flush_if_due)
+        if self._settings.fused and _now_s() - self._ticked_at >= _TICK_EVERY_S:
+            self._ticked_at = _now_s()
+            await self._turns.take(self._tell_time)
 
     def learn(self, changes: Iterable[RuleChange]) -> None:
         """Take changes to the rules that were published; workers judge by them from their next flush on."""
@@ -213,6 +257,8 @@ class JourneysAgent:
         self._to_assign = None
         self._pace.begin(_now_s())
         self._durable.clear()
+        # What they note may not have been told, nor be durable: whoever reads on begins anew.
+        self._clocks.assign(frozenset())
 
     async def _let_go(self, within_s: float, last: Work | None = None) -> None:
         # Told to stop amid a rebalance it would drop what the last flush is about.
@@ -241,13 +287,17 @@ class JourneysAgent:
             self._durable = await self.coordinator.assign(sorted(self._to_assign))
             self._to_assign = None
             self._pace.begin(_now_s())
-        durable = self._durable.pop(delivery.partition, None)
+        durable = self._durable.pop((delivery.topic, delivery.partition), None)
         if durable is not None and delivery.committed is not None and durable < delivery.committed:
             # The tables were lost or set back to a backup. The log still has what they miss.
-            _log.warning("tables_behind_log", partition=delivery.partition, tables=durable, log=delivery.committed)
+            _log.warning(
+                "tables_behind_log", topic=delivery.topic, partition=delivery.partition, tables=durable,
+                log=delivery.committed,
+            )  # fmt: skip
             delivery.rewind(durable)
             return
-        await self.coordinator.take(self._batch(delivery))
+        is_raw = delivery.topic == TOUCHPOINTS
+        await self.coordinator.take(await self._raw_batch(delivery) if is_raw else self._batch(delivery))
         self._pace.took(_now_s(), sum(len(record.value or b"") for record in delivery.records))
         if delivery.is_urgent:
             await self._flush()
@@ -292,6 +342,43 @@ class JourneysAgent:
             self._flushed_rows += rows
         self._pace.flushed(began, _now_s(), is_idle=self.coordinator.is_idle)
 
+    async def _tell_time(self) -> None:
+        """Tell the owners what no flush is about to tell them: ticks must not overtake touchpoints in hand."""
+        if not self.coordinator.holds_records:
+            await self._producer.send(tick_records(self._clocks.tick(), self._partitions))
+
+    def _admitted(self, record: Record, position: Position) -> AppliedTouchpoint | DeadLetter:
+        assert self._keyring is not None, "start() comes first"  # noqa: S101 - a broken promise of ours
+        return read_record(record, position, self._keyring, self._admission)
+
+    async def _raw_batch(self, delivery: Delivery) -> Batch:
+        """Batch of what producers sent, whose headers say nothing about where it belongs.
+
+        Raises:
+            DecisionNeeded: with these there are too many dead letters; nothing of them is taken.
+
+        """
+        admitted: list[Admitted] = []
+        misplaced: list[Admitted] = []
+        dead: list[DeadLetter] = []
+        are_dead: list[bool] = []
+        newest: int | None = None
+        for record in delivery.records:
+            result = self._admitted(record, Position(record.topic, record.partition, record.offset))
+            are_dead.append(isinstance(result, DeadLetter))
+            if isinstance(result, DeadLetter):
+                dead.append(result)
+                continue
+            newest = result.event_time if newest is None else max(newest, result.event_time)
+            is_here = owner_partition(result.identity_hash, self._partitions) == delivery.partition
+            (admitted if is_here else misplaced).append(Admitted(result, record.value or b"", record.key))
+        await self._guard.check(delivery.records, are_dead)
+        self._clocks.note(delivery.partition, newest)
+        return Batch(
+            delivery.partition, delivery.next_offset, admitted, dead, (), delivery.acknowledge,
+            is_raw=True, misplaced=misplaced,
+        )  # fmt: skip
+
     def _batch(self, delivery: Delivery) -> Batch:
         admitted: list[Admitted] = []
         dead: list[DeadLetter] = []
@@ -316,8 +403,7 @@ class JourneysAgent:
                 continue
             here = Position(record.topic, record.partition, record.offset)
             position = origin_of(record.headers, TOUCHPOINTS, here)
-            assert self._keyring is not None, "start() comes first"  # noqa: S101 - a broken promise of ours
-            result = read_record(record, position, self._keyring, self._admission)
+            result = self._admitted(record, position)
             if isinstance(result, DeadLetter):
                 dead.append(result)
                 continue
@@ -350,6 +436,8 @@ class _KafkaOutbox:
         records += [dead_letter_record(letter, self._lives) for letter in news.dead_letters]
         records += [self._forward(forward) for forward in news.forwards]
         records += self._wakes(news.wakes)
+        records += [keyed_record(one.applied, one.raw, self._partitions) for one in news.misplaced]
+        records += tick_records(news.tick, self._partitions)
         await self._producer.send(records)
 
     def _forward(self, forward: Forward) -> Outgoing:

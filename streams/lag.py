@@ -1,13 +1,13 @@
 """How far consumer groups are behind: committed offsets against the ends of partitions."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 
 from streams.settings import KafkaSettings, Settings
-from streams.topics import DEAD, KEYED, TOUCHPOINTS, admin_client, client_options
+from streams.topics import DEAD, INTAKE, JOURNEYS, KEYED, TOUCHPOINTS, admin_client, client_options
 
 _ANSWER_WITHIN_S: Final = 10.0
 #: A broker that is there needs this long to answer; less would make short timeouts look like a dead broker.
@@ -17,8 +17,9 @@ _LEAST_PATIENCE_S: Final = 3.0
 #: persons, and touchpoints are handed on. So often what comes of it has to be waited for, unless nothing came.
 _LONGEST_CASCADE: Final = 8
 
-#: What a touchpoint passes through, in order: topic, and the agent whose group reads it.
-PATH: Final = ((TOUCHPOINTS, "intake"), (KEYED, "journeys"), (DEAD, "dead-letters"))
+#: What a touchpoint passes through, in order: topic, and the agents one of which reads it. The raw topic is read by
+#: intake or, in fused mode, by journeys; what the one had read before the mode was switched is done for the other.
+_PATH: Final = ((TOUCHPOINTS, (INTAKE, JOURNEYS)), (KEYED, (JOURNEYS,)), (DEAD, ("dead-letters",)))
 
 
 class LagUnknown(RuntimeError):
@@ -89,19 +90,27 @@ def wait_until_done(settings: Settings, timeout_s: float) -> bool:
 
     """
     deadline = time.monotonic() + timeout_s
-    for topic, agent in PATH:
-        group = f"{settings.group_prefix}-{agent}"
+    for topic, agents in _PATH:
+        groups = [f"{settings.group_prefix}-{agent}" for agent in agents]
         committed: dict[int, int] = {}
         for _ in range(_LONGEST_CASCADE if topic == KEYED else 1):
             patience_s = min(_ANSWER_WITHIN_S, max(_LEAST_PATIENCE_S, deadline - time.monotonic()))
             ends = {number: end for number, end in end_offsets(settings.kafka, topic, patience_s).items() if end > 0}
             if committed and _covers(committed, ends):
                 break
-            while not _covers(committed := committed_offsets(settings.kafka, group, topic), ends):
+            while not _covers(committed := _furthest(settings.kafka, groups, topic), ends):
                 if time.monotonic() > deadline:
                     return False
                 time.sleep(0.1)
     return True
+
+
+def _furthest(kafka: KafkaSettings, groups: Iterable[str], topic: str) -> dict[int, int]:
+    furthest: dict[int, int] = {}
+    for group in groups:
+        for partition, offset in committed_offsets(kafka, group, topic).items():
+            furthest[partition] = max(offset, furthest.get(partition, 0))
+    return furthest
 
 
 def _covers(committed: Mapping[int, int], ends: Mapping[int, int]) -> bool:

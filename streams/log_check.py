@@ -7,8 +7,8 @@ owner, the worker does not start before somebody has decided.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 import stamina
 import structlog
@@ -26,6 +26,7 @@ from streams.settings import KafkaSettings
 from streams.topics import KEYED, client_options
 
 _log = structlog.get_logger()
+_Answer = TypeVar("_Answer")
 _READ_ALL_AGAIN: Final = "start all workers once more with another JOURNEYS_GROUP_PREFIX, and keep it"
 
 
@@ -85,22 +86,43 @@ class LogCheck:
     """Checks the logs that a worker is about to read."""
 
     def __init__(
-        self, kafka: KafkaSettings, lives: Mapping[str, str], keyed_partitions: int, *, accept_lost: bool
+        self,
+        kafka: KafkaSettings,
+        lives: Mapping[str, str],
+        keyed_partitions: int,
+        *,
+        configured_partitions: int,
+        accept_lost: bool,
     ) -> None:
         self._kafka = kafka
         self._lives = lives
         self._keyed_partitions = keyed_partitions
+        self._configured_partitions = configured_partitions
         self._accept_lost = accept_lost
 
-    async def check(self, log: LogName, attempts: Mapping[int, Attempt], producer: ReliableProducer) -> frozenset[int]:
+    async def passed_on(self, log: LogName, attempts: Mapping[int, Attempt]) -> dict[int, int]:
+        """Up to where a group has read a log, as far as its attempts were at the log that is there now."""
+        committed = await self._asked(lambda: committed_offsets(self._kafka, log.group, log.topic))
+        same = {number for number, last in attempts.items() if last.topic_incarnation == log.incarnation}
+        return {number: offset for number, offset in committed.items() if number in same}
+
+    async def check(
+        self,
+        log: LogName,
+        attempts: Mapping[int, Attempt],
+        producer: ReliableProducer,
+        passed_on: Mapping[int, int] | None = None,
+    ) -> frozenset[int]:
         """Partitions that have to be read from their start, because they are not what they were.
+
+        What comes before the offsets that are `passed_on` was read by somebody who made all of it durable.
 
         Raises:
             DecisionNeeded: somebody has to decide before the group may read on.
 
         """
         self._hold_owners(attempts.values())
-        findings = examine(log.incarnation, await self._states(log, attempts))
+        findings = examine(log.incarnation, await self._states(log, attempts, passed_on or {}))
         if findings.made_anew:
             _log.warning(
                 "topic_was_made_anew", group=log.group, topic=log.topic, partitions=sorted(findings.made_anew),
@@ -131,18 +153,33 @@ class LogCheck:
                 f" {known}`, then {_READ_ALL_AGAIN}: what is in the topic touchpoints is read again, and nothing counts"
                 " twice"
             )
+        if self._configured_partitions != self._keyed_partitions:
+            raise DecisionNeeded(
+                f"{KEYED} has {self._keyed_partitions} partitions, {self._configured_partitions} are configured. The"
+                " number goes into the hashes of identities, so everybody has to know it. Nothing was read. Set"
+                f" JOURNEYS_PARTITIONS={self._keyed_partitions} for all workers and commands"
+            )
 
-    async def _states(self, log: LogName, attempts: Mapping[int, Attempt]) -> list[PartitionState]:
+    async def _states(
+        self, log: LogName, attempts: Mapping[int, Attempt], passed_on: Mapping[int, int]
+    ) -> list[PartitionState]:
+        return await self._asked(lambda: _partition_states(self._kafka, log, attempts, passed_on))
+
+    async def _asked(self, question: Callable[[], _Answer]) -> _Answer:
         async for attempt in stamina.retry_context(
             on=(KafkaError, OSError, LagUnknown), attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
         ):
             with attempt:
-                return await asyncio.to_thread(_partition_states, self._kafka, log, attempts)
+                return await asyncio.to_thread(question)
         raise AssertionError("endless")
 
 
-def _partition_states(kafka: KafkaSettings, log: LogName, attempts: Mapping[int, Attempt]) -> list[PartitionState]:
-    committed = committed_offsets(kafka, log.group, log.topic)
+def _partition_states(
+    kafka: KafkaSettings, log: LogName, attempts: Mapping[int, Attempt], passed_on: Mapping[int, int]
+) -> list[PartitionState]:
+    committed = dict(passed_on)
+    for number, offset in committed_offsets(kafka, log.group, log.topic).items():
+        committed[number] = max(offset, passed_on.get(number, 0))
     consumer = KafkaConsumer(enable_auto_commit=False, **client_options(kafka))
     try:
         places = [TopicPartition(log.topic, number) for number in consumer.partitions_for_topic(log.topic) or ()]

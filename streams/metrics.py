@@ -24,11 +24,12 @@ class Sample(NamedTuple):
 #: Values of a part of the worker. Called from another thread than the one that changes them.
 Measure = Callable[[], Iterable[Sample]]
 
+_PLACE: Final = ("agent", "topic", "partition")
 #: Metric to its labels and meaning; what ends in `_total` counts from the start of the process.
 CATALOGUE: Final[dict[str, tuple[tuple[str, ...], str]]] = {
-    "journeys_records_read_total": (("agent", "partition"), "Records handed to the agent, those read again included."),
-    "journeys_committed_offset": (("agent", "partition"), "Offset from which the group would read on."),
-    "journeys_lag_records": (("agent", "partition"), "Offsets between that and the end, as of the last fetch."),
+    "journeys_records_read_total": (_PLACE, "Records handed to the agent, those read again included."),
+    "journeys_committed_offset": (_PLACE, "Offset from which the group would read on."),
+    "journeys_lag_records": (_PLACE, "Offsets between that and the end, as of the last fetch."),
     "journeys_retries_total": (("agent", "of"), "Attempts that ClickHouse or Kafka did not answer."),
     "journeys_touchpoints_total": (("outcome",), "What became of touchpoints; those read again count again."),
     "journeys_late_touchpoints_total": ((), "Applied touchpoints that were behind the watermark."),

@@ -21,7 +21,7 @@ class PepperError(ValueError):
     """The secret file is not as it has to be; the message names the line and what is allowed, and no key."""
 
 
-def parse_keyring(content: bytes, window_ms: int) -> Keyring:
+def parse_keyring(content: bytes, window_ms: int, partitions: int = 4) -> Keyring:
     """Keys of a secret file; the key before the current one counts for `window_ms` after that began.
 
     Raises:
@@ -38,7 +38,7 @@ def parse_keyring(content: bytes, window_ms: int) -> Keyring:
         if any(secret == key.secret for key in keys):
             raise PepperError(f"line {number}: an earlier line holds the same key; each has to be a new one")
         keys.append(Key(secret, since))
-    return Keyring(tuple(keys), window_ms)
+    return Keyring(tuple(keys), window_ms, partitions)
 
 
 def add_key(path: Path, since: int, *, now_ms: int) -> None:

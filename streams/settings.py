@@ -214,8 +214,14 @@ class Settings(BaseSettings):
     )
     alert_routing: Path | None = Field(None, description="YAML file that says who is told what; default console.")
     group_prefix: str = Field("journeys", pattern=r"^[A-Za-z0-9._-]+$")
-    partitions: int = Field(4, gt=0, le=1024, description="Partitions of topics that are created.")
+    partitions: int = Field(
+        4, gt=0, le=1024, description="Partitions of the touchpoint topics; hashes of identities depend on it."
+    )
     replication: int = Field(1, gt=0, description="Replicas of topics that are created.")
+    fused: bool = Field(
+        default=False,
+        description="Own persons straight from the topic touchpoints, where producers key by the strongest identity.",
+    )
     max_persons: int = Field(
         200_000, gt=0, description="Persons held in memory per worker; about 6 kB each, without their touchpoints."
     )
@@ -289,7 +295,7 @@ class Settings(BaseSettings):
         if stat.S_IMODE(mode) & 0o077 and not path.is_relative_to(SECRETS_DIR):
             raise SettingsError(f"{path} can be read by others; run: chmod 600 {path}")
         try:
-            return parse_keyring(content, window_ms=round(self.pepper_window_days * _DAY_MS))
+            return parse_keyring(content, round(self.pepper_window_days * _DAY_MS), self.partitions)
         except PepperError as error:
             raise SettingsError(f"the pepper in {path}, {error}") from None
 

@@ -14,6 +14,9 @@ KEYED: Final = "touchpoints.keyed"
 DEAD: Final = "touchpoints.dead"
 OUTBOX: Final = "alerts.outbox"
 RULES: Final = "friction.rules"
+#: Agents that may read the raw topic, which is read by one of the two.
+INTAKE: Final = "intake"
+JOURNEYS: Final = "journeys"
 
 _DAY_MS: Final = 86_400_000
 #: Twice Kafka's default limit, which the raw topic has.

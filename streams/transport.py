@@ -243,13 +243,21 @@ class ChunkConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, and to the start where there is none, which the driver leaves out."""
         await super().perform_seek()
+        transport = cast("ChunkTransport", self.transport)
         for place in self.assignment():
-            if place.partition in cast("ChunkTransport", self.transport).made_anew:
+            if place in transport.made_anew:
                 # What was committed belongs to another log.
                 self._committed_offset[place] = None
         fresh = [TopicPartition(*place) for place in self.assignment() if not self._committed_offset[place]]
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
+        taken_over = {
+            place: offset
+            for place, offset in transport.read_before.items()
+            if place in self.assignment() and offset > (self._committed_offset[place] or 0)
+        }
+        if taken_over:
+            await self._thread.seek_wait(taken_over)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Fetch, and yield one message per partition that has records."""
@@ -327,7 +335,9 @@ class ChunkTransport(driver.Transport):
 
     Consumer: ClassVar[Any] = ChunkConsumer
     #: Partitions of a topic that is not the one whose offsets the group has committed.
-    made_anew: frozenset[int] = frozenset()
+    made_anew: frozenset[TP] = frozenset()
+    #: Up to where another group has passed on what it read: what lies before need not be read again.
+    read_before: Mapping[TP, int] = {}
 
     def __init__(self, *args: Any, find_holder: FindHolder, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -46,10 +46,11 @@ class Watched(Protocol):
     def name(self) -> str:
         """What people call it."""
 
-    def behind(self) -> Mapping[int, Standing]:
-        """Partitions that are ours and have records waiting while nobody waits on purpose. Called from a thread.
+    def behind(self) -> Mapping[str, Standing]:
+        """Partitions, as `topic/number`, that are ours and have records waiting while nobody waits on purpose.
 
-        May raise anything: then it is not known how far the agent has come, and not held against it.
+        Called from a thread. May raise anything: then it is not known how far the agent has come, and not held against
+        it.
         """
 
 
@@ -80,14 +81,14 @@ class Standstill(NamedTuple):
     """A partition that has stood still for too long."""
 
     agent: str
-    partition: int
+    place: str
     standing: Standing
     seconds: float
 
     def __str__(self) -> str:
         return (
-            f"agent {self.agent} has not moved on from offset {self.standing.committed} of partition"
-            f" {self.partition} for {self.seconds:.0f} s, while records up to offset {self.standing.end} wait"
+            f"agent {self.agent} has not moved on from offset {self.standing.committed} of {self.place} for"
+            f" {self.seconds:.0f} s, while records up to offset {self.standing.end} wait"
         )
 
 
@@ -96,18 +97,18 @@ class ProgressJudge:
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._still: dict[tuple[str, int], Stillness] = {}
+        self._still: dict[tuple[str, str], Stillness] = {}
 
-    def look(self, now_s: float, behind: Mapping[tuple[str, int], Standing]) -> Standstill | None:
+    def look(self, now_s: float, behind: Mapping[tuple[str, str], Standing]) -> Standstill | None:
         """Take in which partitions have records waiting, by agent; returns one that has stood still for too long.
 
         What is not named begins anew: it has nothing to do, belongs to others, or nobody knows.
         """
-        self._still = {place: self._still.get(place) or self._new() for place in behind}
-        for (agent, partition), standing in behind.items():
-            seconds = self._still[agent, partition].look(now_s, (standing.committed, standing.beats))
+        self._still = {whose: self._still.get(whose) or self._new() for whose in behind}
+        for (agent, place), standing in behind.items():
+            seconds = self._still[agent, place].look(now_s, (standing.committed, standing.beats))
             if seconds >= self._limit_s:
-                return Standstill(agent, partition, standing, seconds)
+                return Standstill(agent, place, standing, seconds)
         return None
 
     def _new(self) -> Stillness:
@@ -169,15 +170,15 @@ class Watchdog:
         os._exit(EXIT_CODE)
 
 
-def _behind(agents: Iterable[Watched]) -> Iterable[tuple[tuple[str, int], Standing]]:
+def _behind(agents: Iterable[Watched]) -> Iterable[tuple[tuple[str, str], Standing]]:
     for agent in agents:
         try:
             standings = agent.behind()
         except Exception as error:  # noqa: BLE001 - a broker that is away has many ways of saying nothing
             _log.info("watchdog_does_not_know", agent=agent.name, error=f"{type(error).__name__}: {error}")
             continue
-        for partition, standing in standings.items():
-            yield (agent.name, partition), standing
+        for place, standing in standings.items():
+            yield (agent.name, place), standing
 
 
 def _stacks(loop: asyncio.AbstractEventLoop) -> str:

@@ -22,7 +22,7 @@ from streams.lag import committed_offsets, end_offsets
 from streams.log_check import LogCheck
 from streams.metrics import Sample, served_metrics
 from streams.settings import Settings
-from streams.topics import KEYED, incarnations, partition_count
+from streams.topics import INTAKE, JOURNEYS, KEYED, TOUCHPOINTS, incarnations, partition_count
 from streams.transport import ChunkConsumer, ChunkTransport
 from streams.trials import Cemetery, Journal, Trials
 from streams.watchdog import Standing, Watchdog
@@ -52,7 +52,7 @@ class _Run:
     """One agent with its Faust app."""
 
     def __init__(
-        self, settings: Settings, agent: Agent, trials: Trials | None, fail: Callable[[BaseException], None]
+        self, settings: Settings, agent: Agent, trials: Mapping[str, Trials], fail: Callable[[BaseException], None]
     ) -> None:
         self.agent = agent
         self.name = agent.name
@@ -65,7 +65,7 @@ class _Run:
         self._is_ending = False
         self.app = faust_app.build_app(settings, agent.name)
         self._feed = Feed(self.app, agent, trials)
-        faust_app.register_agent(self.app, faust_app.chunk_topic(self.app, agent.topic), self._read)
+        faust_app.register_agent(self.app, faust_app.chunk_topic(self.app, *agent.topics), self._read)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
 
@@ -83,13 +83,12 @@ class _Run:
 
     async def watch(self) -> None:
         """Take notice of what does not kill the worker, for ever."""
-        if self._trials is not None:
-            await self._guarded(self._trials.watch())
+        await asyncio.gather(*(self._guarded(trials.watch()) for trials in self._trials.values()))
 
     async def end_trials(self) -> None:
         """Nothing that happens from now on is the fault of a record."""
-        if self._trials is not None:
-            await self._guarded(self._trials.end())
+        for trials in self._trials.values():
+            await self._guarded(trials.end())
 
     def end_reading(self) -> None:
         """Give the agent nothing more to do."""
@@ -100,29 +99,30 @@ class _Run:
         """Have the agent finish what it has in hand."""
         await self._guarded(self.agent.finish(_FINISH_WITHIN_S))
 
-    def behind(self) -> Mapping[int, Standing]:
+    def behind(self) -> Mapping[str, Standing]:
         """Partitions of ours with records that wait; of all partitions while the group does not come together."""
         if self.agent.pulse.is_good:
             return {}
         beats, ours = self.agent.pulse.beats, self._partitions
         if ours is not None and not ours:
             return {}
-        committed = committed_offsets(self._kafka, self.app.conf.id, self.agent.topic)
-        found: dict[int, Standing] = {}
-        for partition, end in end_offsets(self._kafka, self.agent.topic).items():
-            if ours is not None and partition not in ours:
-                continue
-            done = committed.get(partition, 0)
-            if done < end and (ours is None or self._has_more(partition, done, end)):
-                found[partition] = Standing(done, end, beats)
+        found: dict[str, Standing] = {}
+        for topic in self.agent.topics:
+            committed = committed_offsets(self._kafka, self.app.conf.id, topic)
+            for partition, end in end_offsets(self._kafka, topic).items():
+                if ours is not None and partition not in ours:
+                    continue
+                done = committed.get(partition, 0)
+                if done < end and (ours is None or self._has_more(TP(topic, partition), done, end)):
+                    found[f"{topic}/{partition}"] = Standing(done, end, beats)
         return found
 
     def measure(self) -> Iterable[Sample]:
         """How far the agent is in each partition of ours, and what it says of itself."""
         consumer = cast("ChunkConsumer", self.app.consumer)
-        for partition in sorted(self._partitions or ()):
-            labels, place = (self.name, str(partition)), TP(self.agent.topic, partition)
-            yield Sample("journeys_records_read_total", labels, self._feed.read[partition])
+        for place in [TP(topic, number) for topic in self.agent.topics for number in sorted(self._partitions or ())]:
+            labels = (self.name, place.topic, str(place.partition))
+            yield Sample("journeys_records_read_total", labels, self._feed.read[place])
             committed, lag = consumer.committed_offset(place), consumer.lag(place)
             if committed is not None:
                 yield Sample("journeys_committed_offset", labels, committed)
@@ -133,9 +133,9 @@ class _Run:
         if isinstance(self.agent, Measured):
             yield from self.agent.measure()
 
-    def _has_more(self, partition: int, done: int, end: int) -> bool:
+    def _has_more(self, place: TP, done: int, end: int) -> bool:
         """Whether there is something to read or to commit; the end of a log may be marks that nobody is given."""
-        handed_over, position = cast("ChunkConsumer", self.app.consumer).reached(TP(self.agent.topic, partition))
+        handed_over, position = cast("ChunkConsumer", self.app.consumer).reached(place)
         return done < handed_over or position < end
 
     async def _read(self, stream: Any) -> None:
@@ -145,10 +145,13 @@ class _Run:
 
     async def _assigned(self, *arguments: Any, **_: Any) -> None:
         _, assigned = arguments
-        partitions = frozenset(tp.partition for tp in assigned if tp.topic == self.agent.topic)
+        await self._guarded(self._assign(assigned))
+
+    async def _assign(self, assigned: Iterable[TP]) -> None:
+        partitions = partitions_together(assigned, self.agent.topics)
         _log.info("partitions_assigned", agent=self.agent.name, partitions=sorted(partitions))
         self._partitions = partitions
-        await self._guarded(self.agent.assigned(partitions))
+        await self.agent.assigned(partitions)
 
     async def _revoked(self, *_arguments: Any, **_: Any) -> None:
         self._partitions = None
@@ -162,6 +165,23 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
             self.end_reading()
             self._fail(error)
+
+
+def partitions_together(assigned: Iterable[TP], topics: Sequence[str]) -> frozenset[int]:
+    """Numbers of the partitions that were handed out, of each topic the same.
+
+    Raises:
+        RuntimeError: they are not the same; touchpoints of a person would come to two workers.
+
+    """
+    places = list(assigned)
+    first, *others = (frozenset(place.partition for place in places if place.topic == topic) for topic in topics)
+    if any(numbers != first for numbers in others):
+        raise RuntimeError(
+            f"{' and '.join(topics)} have to be handed out together, and were not: {sorted(places)}. Does a worker of"
+            " the same group read only one of them? Stop all workers, and start them with the same settings"
+        )
+    return first
 
 
 async def run_worker(
@@ -249,7 +269,13 @@ class _Court:
     ) -> None:
         self._group_prefix = settings.group_prefix
         self._keyed_partitions = keyed_partitions
-        self._check = LogCheck(settings.kafka, lives, keyed_partitions, accept_lost=settings.accept_lost_records)
+        self._check = LogCheck(
+            settings.kafka,
+            lives,
+            keyed_partitions,
+            configured_partitions=settings.partitions,
+            accept_lost=settings.accept_lost_records,
+        )
         self._journal = journal
         self._lives = lives
         self._producer = ReliableProducer(settings.kafka)
@@ -263,19 +289,17 @@ class _Court:
         lives = await asyncio.to_thread(incarnations, settings.kafka)
         return cls(settings, journal, lives, await asyncio.to_thread(partition_count, settings.kafka, KEYED))
 
-    def trials(self, agent: Agent) -> Trials | None:
-        """Trials of one agent's records."""
+    def trials(self, agent: Agent) -> dict[str, Trials]:
+        """Trials of one agent's records, by topic."""
         if self._journal is None:
-            return None
+            return {}
         cemetery = Cemetery(self._producer, self._lives)
-        return Trials(
-            self._log(agent),
-            self._keyed_partitions,
-            self._journal,
-            cemetery,
-            in_turn=self._in_turn,
-            pulse=agent.pulse,
-        )
+        return {
+            log.topic: Trials(
+                log, self._keyed_partitions, self._journal, cemetery, in_turn=self._in_turn, pulse=agent.pulse
+            )
+            for log in self._logs(agent)
+        }
 
     async def examine(self, runs: Iterable[_Run]) -> None:
         """Hold what the groups have read against the logs.
@@ -287,13 +311,31 @@ class _Court:
         if self._journal is None:
             return
         for run in runs:
-            log = self._log(run.agent)
-            attempts = await self._journal.known(log.group, log.topic)
+            made_anew: set[TP] = set()
+            read_before: dict[TP, int] = {}
+            for log in self._logs(run.agent):
+                attempts = await self._journal.known(log.group, log.topic)
+                passed_on = await self._passed_on(self._journal, log)
+                found = await self._check.check(log, attempts, self._producer, passed_on)
+                made_anew |= {TP(log.topic, partition) for partition in found}
+                read_before |= {TP(log.topic, partition): offset for partition, offset in passed_on.items()}
             transport = cast("ChunkTransport", run.app.transport)
-            transport.made_anew = await self._check.check(log, attempts, self._producer)
+            transport.made_anew = frozenset(made_anew)
+            if run.name != INTAKE:
+                # Intake sends all of it on again: the keyed topic has to hold what tables that are lost do not.
+                transport.read_before = read_before
 
-    def _log(self, agent: Agent) -> LogName:
-        return LogName(f"{self._group_prefix}-{agent.name}", agent.topic, self._lives[agent.topic])
+    async def _passed_on(self, journal: Journal, log: LogName) -> dict[int, int]:
+        """Up to where the raw topic was read in the other mode, fused or not."""
+        if log.topic != TOUCHPOINTS:
+            return {}
+        intake, journeys = (f"{self._group_prefix}-{agent}" for agent in (INTAKE, JOURNEYS))
+        other = log._replace(group=journeys if log.group == intake else intake)
+        return await self._check.passed_on(other, await journal.known(other.group, other.topic))
+
+    def _logs(self, agent: Agent) -> list[LogName]:
+        group = f"{self._group_prefix}-{agent.name}"
+        return [LogName(group, topic, self._lives[topic]) for topic in agent.topics]
 
     async def close(self) -> None:
         """Close connections."""

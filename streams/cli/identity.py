@@ -211,7 +211,7 @@ def _statement(kind: str, arguments: dict[str, str], tenant: str, settings: "Set
         raise typer.BadParameter("the two are one and the same identity", param_hint="B")
     now_ms = time.time_ns() // 1_000_000
     secret = settings.keyring().keys[-1].secret
-    hashes = (hash_identity(secret, tenant, namespace, value) for namespace, value in usable)
+    hashes = (hash_identity(secret, tenant, namespace, value, settings.partitions) for namespace, value in usable)
     return Touchpoint(
         id=hashlib.sha256("\x1f".join([kind, *hashes, str(now_ms)]).encode()).hexdigest()[:32],
         source=SOURCE,

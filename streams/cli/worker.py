@@ -12,10 +12,10 @@ from streams.cli.addressing import ClickHouse, DataDir, Kafka
 HELP = """Run agents until SIGTERM or Ctrl-C.
 
 intake checks raw touchpoints and forwards them to the owner of their person; journeys owns persons and writes what
-holds for them to ClickHouse, and notes dead letters there; alerts tells teams. Run as many workers as there are
-partitions. Exit code 0: stopped cleanly; 1: something could not go on; 3: the watchdog found that nothing moved on,
-though records waited and the broker answered, or that the event loop was silent, and wrote down all stacks. Nothing was
-lost in any case: start it again.
+holds for them to ClickHouse, and notes dead letters there; alerts tells teams. In fused mode (JOURNEYS_FUSED) journeys
+does the work of intake too. Run as many workers as there are partitions. Exit code 0: stopped cleanly; 1: something
+could not go on; 3: the watchdog found that nothing moved on, though records waited and the broker answered, or that the
+event loop was silent, and wrote down all stacks. Nothing was lost in any case: start it again.
 """
 AGENTS = ("intake", "journeys", "alerts")
 
@@ -47,12 +47,13 @@ def command(
 
     from sinks.alerts.routing import RoutingError
     from sinks.clickhouse.errors import SchemaMismatch
-    from streams.agent import Agent
+    from streams.agent import Agent, DecisionNeeded
     from streams.alerts_agent import AlertsAgent
     from streams.cli.output import friendly_errors
     from streams.dead_letters_agent import DeadLettersAgent
     from streams.intake_agent import IntakeAgent
     from streams.journeys_agent import JourneysAgent
+    from streams.lag import LagUnknown
     from streams.logs import configure_logs
     from streams.rule_log import RuleLogSilent
     from streams.settings import SettingsError, load_settings
@@ -68,15 +69,19 @@ def command(
             ready_file.write_text(f"{os.getpid()}\n")
 
     with friendly_errors(
-        SettingsError, RoutingError, SchemaMismatch, TopicMismatch, KafkaError, ClientError, RuleLogSilent
-    ):
+        SettingsError, RoutingError, SchemaMismatch, TopicMismatch, KafkaError, ClientError, RuleLogSilent,
+        DecisionNeeded, LagUnknown,
+    ):  # fmt: skip
         settings = load_settings(data_dir, kafka=kafka, clickhouse=clickhouse)
         kinds: dict[str, list[type[IntakeAgent | JourneysAgent | DeadLettersAgent | AlertsAgent]]] = {
-            "intake": [IntakeAgent],
+            # Journeys does its work then.
+            "intake": [] if settings.fused else [IntakeAgent],
             "journeys": [JourneysAgent, DeadLettersAgent],
             "alerts": [AlertsAgent],
         }
         wanted: list[Agent] = [kind(settings) for name in dict.fromkeys(names) for kind in kinds[name]]
+        if not wanted:
+            raise SettingsError("in fused mode (JOURNEYS_FUSED) there is no intake; journeys reads touchpoints itself")
         journal = Journal(Store(clickhouse_address(settings.clickhouse)))
         code = asyncio.run(run_worker(settings, wanted, ready, journal=journal, metrics_port=metrics_port))
     raise typer.Exit(code)

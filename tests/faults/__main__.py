@@ -41,7 +41,10 @@ def main() -> int:
         sys.stderr.write(f"{title}: {EXPERIMENTS[name].says}\n")
         with tempfile.TemporaryDirectory(prefix="faults-") as scratch:
             folder = Path(options.keep or scratch) / f"{name}-{options.broker}-{options.seed}"
-            result = perform(name, folder, options.broker, seed=options.seed, scale=scale, tell=_progress())
+            result = perform(
+                name, folder, options.broker,
+                seed=options.seed, scale=scale, is_fused=options.fused, tell=_progress(),
+            )  # fmt: skip
         results.append(result)
         if not options.json:
             print(_report(result), flush=True)
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     add = parser.add_argument
     add("--broker", choices=("embedded", "kafka"), default="embedded", help="default: %(default)s")
+    add("--fused", action="store_true", help="workers own persons straight from the raw topic (JOURNEYS_FUSED)")
     add("--seed", type=int, default=1, help="decides data and faults (default: %(default)s)")
     add("--seconds", type=float, default=60.0, help="how long faults go on (default: %(default)s)")
     add("--events", type=int, default=3_000, help="touchpoints, about (default: %(default)s)")

@@ -57,11 +57,12 @@ def perform(
     *,
     seed: int,
     scale: Scale,
+    is_fused: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Result:
     """Bring a site up, let the experiment act on it, let it heal, and judge."""
     chosen = EXPERIMENTS[name]
-    with running_site(folder, broker) as site:
+    with running_site(folder, broker, is_fused=is_fused) as site:
         ledger = Ledger(site.bootstrap, site.settings().partitions)
         try:
             run = Run(site, ledger, seed, tell=tell)

@@ -1,7 +1,6 @@
 """What was produced, and what the broker acknowledged: the truth that a run is held against."""
 
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from kafka.errors import KafkaError
 from schemas.codec import encode
 from schemas.identities import strongest_identity
 from schemas.outputs import touchpoint_ref
+from schemas.placement import partition_of
 from schemas.touchpoint import Touchpoint
 from streams.topics import TOUCHPOINTS
 
@@ -70,7 +70,7 @@ class Ledger:
         """Raw partition of a touchpoint: that of its strongest identity, as producers do it."""
         key = strongest_identity(touchpoint.identities)
         assert key is not None
-        return zlib.crc32(key.encode()) % self._partitions
+        return partition_of(key.encode(), self._partitions)
 
     def produce(self, touchpoints: Iterable[Touchpoint], partition: int | None = None) -> None:
         """Send touchpoints, by default where their persons' lie, and wait for the broker's answers."""

@@ -23,8 +23,7 @@ from streams.topics import DEAD, KEYED, OUTBOX, TOUCHPOINTS
 from tests.faults.ledger import Place, Record, TopicReader
 from tests.faults.tables import HttpTables
 
-#: Topic and the agent whose group reads it.
-GROUPS = {TOUCHPOINTS: "intake", KEYED: "journeys", DEAD: "dead-letters", OUTBOX: "alerts"}
+_AGENTS = {TOUCHPOINTS: "intake", KEYED: "journeys", DEAD: "dead-letters", OUTBOX: "alerts"}
 _PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 2.0
 _WATCHED_KINDS = ("journey", "friction")
@@ -39,17 +38,17 @@ class OffsetsSeen:
         self.violations: list[str] = []
         self._highest: dict[tuple[str, int], int] = {}
 
-    def see(self, agent: str, offsets: Offsets) -> None:
-        """Take one reading of a group's committed offsets."""
+    def see(self, topic: str, offsets: Offsets) -> None:
+        """Take one reading of the offsets that are committed of a topic."""
         for partition, offset in offsets.items():
-            highest = self._highest.get((agent, partition), 0)
+            highest = self._highest.get((topic, partition), 0)
             if offset < highest:
-                self.violations.append(f"{agent} {partition}: from {highest} back to {offset}")
-            self._highest[agent, partition] = offset
+                self.violations.append(f"{topic} {partition}: from {highest} back to {offset}")
+            self._highest[topic, partition] = offset
 
-    def forget(self, agent: str) -> None:
-        """A person set this group's offsets; what follows is held against what they are now."""
-        self._highest = {place: offset for place, offset in self._highest.items() if place[0] != agent}
+    def forget(self, topic: str) -> None:
+        """A person set the offsets of this topic; what follows is held against what they are now."""
+        self._highest = {place: offset for place, offset in self._highest.items() if place[0] != topic}
 
 
 class VersionsSeen:
@@ -131,7 +130,11 @@ class _Log:
 class Observer:
     """Watches one consumer group prefix and one database, in a thread of its own, until it is stopped."""
 
-    def __init__(self, bootstrap: str, group_prefix: str, partitions: int, tables: HttpTables) -> None:
+    def __init__(
+        self, bootstrap: str, group_prefix: str, partitions: int, tables: HttpTables, *, is_fused: bool = False
+    ) -> None:
+        #: Topic and the agent whose group reads it.
+        self.agents = {**_AGENTS, TOUCHPOINTS: "journeys"} if is_fused else _AGENTS
         self.offsets = OffsetsSeen()
         self.versions = VersionsSeen()
         self.samples = 0
@@ -139,7 +142,7 @@ class Observer:
         #: Touchpoints of people who ask to be forgotten, and their requests: no table has to hold these.
         self.is_excused: Collection[str] = ()
         self.safety = {
-            TOUCHPOINTS: CommitSafety(self._forwarded),
+            TOUCHPOINTS: CommitSafety(self._forwarded_or_written if is_fused else self._forwarded),
             KEYED: CommitSafety(self._written),
             DEAD: CommitSafety(self._noted),
         }
@@ -165,12 +168,12 @@ class Observer:
         self.sample()
         self._let_go()
 
-    def offsets_changed_by_hand(self, agents: Iterable[str], change: Callable[[], None]) -> None:
-        """Let a person set offsets of groups: that is no going back."""
+    def offsets_changed_by_hand(self, topics: Iterable[str], change: Callable[[], None]) -> None:
+        """Let a person set offsets of topics: that is no going back."""
         with self._changing:
             change()
-            for agent in agents:
-                self.offsets.forget(agent)
+            for topic in topics:
+                self.offsets.forget(topic)
 
     def while_the_log_is_lost(self, change: Callable[[], None]) -> None:
         """Look away while a broker loses its log; what is in the next one is looked at from its start."""
@@ -180,8 +183,8 @@ class Observer:
             change()
             self._let_go()
             self._log = _Log(self._bootstrap, self._partitions)
-            for agent in GROUPS.values():
-                self.offsets.forget(agent)
+            for topic in self.agents:
+                self.offsets.forget(topic)
 
     def committed_names(self) -> set[str]:
         """Touchpoints that the journeys workers have committed."""
@@ -207,8 +210,8 @@ class Observer:
         """One reading: committed offsets, then whether what lies before them is where it has to be."""
         with self._changing:
             committed = self.committed()
-            for topic, agent in GROUPS.items():
-                self.offsets.see(agent, committed[topic])
+            for topic in self.agents:
+                self.offsets.see(topic, committed[topic])
             for topic, safety in self.safety.items():
                 self._log.read_on(topic, to=committed[topic])
                 safety.check(committed[topic], self._log.pending[topic])
@@ -220,8 +223,8 @@ class Observer:
         """Committed offsets by topic and partition, as the broker tells them."""
         if self._admin is None:
             self._admin = KafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=10_000)
-        groups = {topic: f"{self._prefix}-{agent}" for topic, agent in GROUPS.items()}
-        found = self._admin.list_group_offsets(list(groups.values()))
+        groups = {topic: f"{self._prefix}-{agent}" for topic, agent in self.agents.items()}
+        found = self._admin.list_group_offsets(list(set(groups.values())))
         return {
             topic: {
                 place.partition: int(at.offset)
@@ -260,6 +263,12 @@ class Observer:
             if len(safe) == len(records):
                 break
         return safe
+
+    def _forwarded_or_written(self, records: list[Record]) -> Iterable[Record]:
+        """Raw records that are in the base table, where those are that lie nowhere else."""
+        safe = list(self._forwarded(records))
+        places = {record.place for record in safe}
+        return [*safe, *self._written([record for record in records if record.place not in places])]
 
     def _written(self, records: list[Record]) -> Iterable[Record]:
         """Keyed records that say nothing themselves, or whose touchpoint is in the base table or a dead letter."""

@@ -83,7 +83,9 @@ class Run:
         self.application = application
         self.settings = site.settings(application)
         self.tables = site.tables(application)
-        self.observer = Observer(site.bootstrap, application, self.settings.partitions, self.tables)
+        self.observer = Observer(
+            site.bootstrap, application, self.settings.partitions, self.tables, is_fused=self.settings.fused
+        )
         self.workers: list[Worker] = []
         self.timeline: list[tuple[float, str]] = []
         self.cuts = 0
@@ -264,7 +266,7 @@ class Run:
                 yield Tally(f"{worker.name} {pid}", consumed, counts[-1], was_cut="work_abandoned" in log)
 
     def _replay_ratio(self) -> float | None:
-        """Touchpoints that owners took from intake, against those that are in the log."""
+        """Touchpoints that owners took from intake or the raw topic, against those that are in the log."""
         fresh = sum(note.get("fresh", 0) for worker in self.workers for note in self._notes(worker))
         return round(fresh / self.ledger.accepted, 2) if fresh else None
 

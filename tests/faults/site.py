@@ -69,8 +69,9 @@ class _AsFaust(RangePartitionAssignor):  # type: ignore[misc]
 class Site:
     """Addresses and processes of a run; made by `running_site`."""
 
-    def __init__(self, folder: Path, servers: _Servers, ports: _Ports) -> None:
+    def __init__(self, folder: Path, servers: _Servers, ports: _Ports, *, is_fused: bool = False) -> None:
         self.folder = folder
+        self.is_fused = is_fused
         self.kind = ports.kind
         self.broker, self.clickhouse, self.proxy, self.desk = servers
         self.supervisor = Supervisor()
@@ -90,6 +91,7 @@ class Site:
             clickhouse=ClickHouseSettings(port=self._native, database=name),
             group_prefix=name,
             alert_routing=self._routing,
+            fused=self.is_fused,
         )
 
     def make_topics(self) -> None:
@@ -127,6 +129,7 @@ class Site:
             max_touchpoints=self.settings().max_touchpoints,
             max_persons=self.settings().max_persons,
             alert_routing=str(self._routing),
+            is_fused=self.is_fused,
         )
 
     def tally_of(self, name: str) -> Path:
@@ -186,7 +189,7 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
+def running_site(folder: Path, kind: Broker, *, is_fused: bool = False) -> Iterator[Site]:
     """Bring a site up in an empty folder; whatever happens, nothing of it is left running."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as cleaning:
@@ -207,7 +210,8 @@ def running_site(folder: Path, kind: Broker) -> Iterator[Site]:
         proxy = cleaning.enter_context(faulty_proxy(native))
         desk = Desk()
         cleaning.callback(desk.close)
-        site = Site(folder, _Servers(broker, clickhouse, proxy, desk), _Ports(kind, port, native, http))
+        servers, ports = _Servers(broker, clickhouse, proxy, desk), _Ports(kind, port, native, http)
+        site = Site(folder, servers, ports, is_fused=is_fused)
         cleaning.callback(site.supervisor.end)
         site.install()
         yield site

@@ -82,6 +82,8 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str | None = None
     #: Whether it notes what it begins with, and so finds records that kill workers, as `journeys worker` does.
     keeps_journal: bool = True
+    #: Whether persons are owned straight from the raw topic; then nobody is an intake.
+    is_fused: bool = False
     #: Whether it can read what other versions of the contract would write.
     knows_other_contracts: bool = False
     plant: Plant | None = None

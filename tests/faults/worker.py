@@ -248,9 +248,14 @@ class CountingJourneys(JourneysAgent):
             )
 
     def _batch(self, delivery: Delivery) -> Batch:
-        batch = super()._batch(delivery)
-        consumed = len(batch.admitted) + len(batch.forwarded) + len(batch.dead_letters)
-        self._tally.note(partition=delivery.partition, consumed=consumed, fresh=len(batch.admitted))
+        return self._noted(super()._batch(delivery))
+
+    async def _raw_batch(self, delivery: Delivery) -> Batch:
+        return self._noted(await super()._raw_batch(delivery))
+
+    def _noted(self, batch: Batch) -> Batch:
+        consumed = sum(map(len, (batch.admitted, batch.forwarded, batch.misplaced, batch.dead_letters)))
+        self._tally.note(partition=batch.partition, consumed=consumed, fresh=len(batch.admitted))
         return batch
 
     async def revoked(self, within_s: float) -> None:
@@ -279,7 +284,7 @@ def _nothing() -> None:
 
 
 #: What a touchpoint can become, of what the coordinator counts: ticks and wakes are none, `late` were applied.
-_BECAME = "applied duplicate dead control too_late forwarded refused superseded".split()
+_BECAME = "applied duplicate dead control too_late forwarded misplaced refused superseded".split()
 
 
 def settings_of(spec: WorkerSpec) -> Settings:
@@ -299,6 +304,7 @@ def settings_of(spec: WorkerSpec) -> Settings:
         alert_max_age_days=10_000,
         max_touchpoints=spec.max_touchpoints,
         max_persons=spec.max_persons,
+        fused=spec.is_fused,
     )
 
 
@@ -316,7 +322,7 @@ def agents_of(spec: WorkerSpec, settings: Settings) -> Iterable[Agent]:
         # The watchdog has to feel the pulse of the stores, as it does where agents make their own.
         pulse = Pulse()
         match name:
-            case "intake":
+            case "intake" if not settings.fused:
                 yield IntakeAgent(settings)
             case "journeys":
                 dying = DyingStore(store(pulse), fate)

@@ -13,6 +13,7 @@ import msgspec
 
 from processors.kinds import ERASE_REQUESTED
 from schemas.outputs import touchpoint_ref
+from schemas.placement import partition_of
 from schemas.touchpoint import Touchpoint
 from streams.producing.generator import GeneratedCompany
 from tests.pipeline.test_oracle_in_sql import STEPS, wild_touchpoint
@@ -90,19 +91,18 @@ def lives_that_make_no_sense(seed: int, persons: int) -> list[Touchpoint]:
 def sentinels(partitions: int) -> list[tuple[int, Touchpoint]]:
     """Raw partition and touchpoint of people who look in long after: time has passed in every partition."""
     number = next(_ROUNDS)
+    people: dict[int, list[str]] = {partition: [] for partition in range(partitions)}
+    for person in count():
+        cookie = f"cookie:end-{number}-{person}"
+        of_partition = people[partition_of(cookie.encode(), partitions)]
+        if len(of_partition) < _SENTINELS_PER_PARTITION:
+            of_partition.append(cookie)
+        elif all(len(cookies) == _SENTINELS_PER_PARTITION for cookies in people.values()):
+            break
     return [
-        (
-            partition,
-            touchpoint(
-                "page.viewed",
-                TIME_PASSED,
-                id=f"end-{number}-{partition}-{person}",
-                identities=(f"cookie:end-{number}-{partition}-{person}",),
-                channel="web",
-            ),
-        )
-        for partition in range(partitions)
-        for person in range(_SENTINELS_PER_PARTITION)
+        (partition, touchpoint("page.viewed", TIME_PASSED, id=cookie, identities=(cookie,), channel="web"))
+        for partition, cookies in people.items()
+        for cookie in cookies
     ]
 
 

@@ -307,7 +307,7 @@ def test_a_timeline_is_found_by_any_identity_and_by_the_person_key(stack: Stack)
         "form.submitted",
     ]
     pepper = (stack.data_dir / "pepper").read_bytes().strip()
-    hashes = [owner_hash(pepper, "default", identity) for identity in (ANNA, "cookie:c1")]
+    hashes = [owner_hash(pepper, "default", identity, 4) for identity in (ANNA, "cookie:c1")]
     assert story["person_key"] == min(hash_ for hash_ in hashes if hash_ is not None)
     for name in (story["person_key"], "cookie:c1", " Customer_No: 4711 "):
         assert json.loads(stack.run("timeline", name, "--json").stdout) == story

@@ -1,12 +1,22 @@
+import hmac
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.partitioner.default import murmur2
 
 from processors import admission
-from processors.admission import AdmissionSettings, Refusal, admit, hash_identity, owner_hash, owner_hashes
+from processors.admission import (
+    AdmissionSettings,
+    Refusal,
+    admit,
+    hash_identity,
+    owner_hash,
+    owner_hashes,
+    owner_partition,
+)
 from processors.keyring import Key, Keyring
 from schemas.log import Position
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
@@ -46,14 +56,16 @@ def let_in(**fields: Any) -> AppliedTouchpoint:
 def test_identifiers_leave_only_as_keyed_hashes_strongest_first() -> None:
     applied = let_in(identities=("cookie:abc", "email: Ada@Example.org ", "customer_no:7"))
     assert [identity.split(":")[0] for identity in applied.touchpoint.identities] == ["customer_no", "email", "cookie"]
-    assert applied.identity_hash == hash_identity(PEPPER, "default", "customer_no", "7")
-    assert applied.touchpoint.identities[1] == "email:" + hash_identity(PEPPER, "default", "email", "ada@example.org")
+    assert applied.identity_hash == hash_identity(PEPPER, "default", "customer_no", "7", 4)
+    assert applied.touchpoint.identities[1] == "email:" + hash_identity(
+        PEPPER, "default", "email", "ada@example.org", 4
+    )
     assert all(len(identity.split(":")[1]) == 32 for identity in applied.touchpoint.identities)
 
 
 def test_the_same_number_in_another_tenant_or_namespace_or_under_another_pepper_is_somebody_else() -> None:
     hashes = {
-        hash_identity(pepper, tenant, namespace, "7")
+        hash_identity(pepper, tenant, namespace, "7", 4)
         for pepper in (b"a", b"b")
         for tenant in ("x", "y")
         for namespace in ("account", "customer_no")
@@ -63,7 +75,7 @@ def test_the_same_number_in_another_tenant_or_namespace_or_under_another_pepper_
 
 def test_a_household_never_owns_a_touchpoint_that_carries_a_cookie() -> None:
     applied = let_in(identities=("household:12", "cookie:abc"))
-    assert applied.identity_hash == hash_identity(PEPPER, "default", "cookie", "abc")
+    assert applied.identity_hash == hash_identity(PEPPER, "default", "cookie", "abc", 4)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +91,48 @@ def test_a_placeholder_beside_a_real_identity_is_left_out() -> None:
     assert len(let_in(identities=("customer_no:0", "cookie:abc")).touchpoint.identities) == 1
 
 
-def test_owner_hash_finds_the_person_under_any_spelling() -> None:
-    assert owner_hash(PEPPER, "default", "email:ADA@example.org") == owner_hash(
-        PEPPER, "default", "email: ada@example.org"
+def test_a_hash_is_the_keyed_one_with_the_partition_in_it_that_kafka_puts_the_identity_in() -> None:
+    plain = hmac.digest(PEPPER, b"default\x1fcustomer_no\x1f7", "sha256").hex()[:32]
+    assert (plain[:8], murmur2(b"customer_no:7") % 2**31 % 48) == ("95ec8b9f", 0)
+    assert hash_identity(PEPPER, "default", "customer_no", "7", 48) == "95ec8b70" + plain[8:]
+    # One partition leaves the hash as it is.
+    assert hash_identity(PEPPER, "default", "customer_no", "7", 1) == plain
+
+
+@given(
+    st.binary(min_size=1, max_size=8), st.sampled_from(["customer_no", "cookie"]), st.text(max_size=20),
+    st.integers(1, 1024),
+)  # fmt: skip
+def test_the_owner_partition_is_where_a_producer_puts_the_record(
+    key: bytes, namespace: str, value: str, partitions: int
+) -> None:
+    hashed = hash_identity(key, "default", namespace, value, partitions)
+    slot = murmur2(f"{namespace}:{value}".encode()) % 2**31 % partitions
+    assert owner_partition(hashed, partitions) == slot
+    plain = hmac.digest(key, f"default\x1f{namespace}\x1f{value}".encode(), "sha256").hex()
+    assert (len(hashed), hashed[8:]) == (32, plain[8:32])
+    # The number in front differs by less than the partitions.
+    assert abs(int(hashed[:8], 16) - int(plain[:8], 16)) < partitions
+
+
+def test_a_number_at_the_end_of_its_range_does_not_grow_longer() -> None:
+    # 2**32 is not a multiple of 1000: the last 296 numbers have no room for a higher slot.
+    number = next(
+        number
+        for number in range(10**8)
+        if int(hmac.digest(PEPPER, f"default\x1fcookie\x1f{number}".encode(), "sha256").hex()[:8], 16) >= 2**32 - 10**6
+        and murmur2(f"cookie:{number}".encode()) % 2**31 % 10**6 > 967_296
     )
-    assert owner_hash(PEPPER, "default", "ada@example.org") is None
+    hashed = hash_identity(PEPPER, "default", "cookie", str(number), 10**6)
+    assert len(hashed) == 32
+    assert owner_partition(hashed, 10**6) == murmur2(f"cookie:{number}".encode()) % 2**31 % 10**6
+
+
+def test_owner_hash_finds_the_person_under_any_spelling() -> None:
+    assert owner_hash(PEPPER, "default", "email:ADA@example.org", 4) == owner_hash(
+        PEPPER, "default", "email: ada@example.org", 4
+    )
+    assert owner_hash(PEPPER, "default", "ada@example.org", 4) is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +168,7 @@ def test_an_end_before_the_start_is_the_start() -> None:
 
 
 def under(key: bytes, *identities: tuple[str, str]) -> tuple[str, ...]:
-    return tuple(f"{namespace}:{hash_identity(key, 'default', namespace, value)}" for namespace, value in identities)
+    return tuple(f"{namespace}:{hash_identity(key, 'default', namespace, value, 4)}" for namespace, value in identities)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +188,7 @@ def test_the_append_time_chooses_the_key_and_whether_the_one_before_it_counts(
     )
     who = ("customer_no", "7"), ("email", "ada@example.org")
     assert applied.touchpoint.identities == under(key, *who)
-    assert applied.identity_hash == hash_identity(key, "default", "customer_no", "7")
+    assert applied.identity_hash == hash_identity(key, "default", "customer_no", "7", 4)
     assert applied.rotated == (() if previous is None else under(previous, *who))
 
 
@@ -187,8 +236,8 @@ def test_a_replay_after_further_rotations_gives_the_very_same_touchpoints(
 
 def test_a_person_is_looked_for_under_every_key_the_newest_first() -> None:
     assert owner_hashes(ROTATION, "default", "email: ADA@example.org") == (
-        hash_identity(NEW_PEPPER, "default", "email", "ada@example.org"),
-        hash_identity(PEPPER, "default", "email", "ada@example.org"),
+        hash_identity(NEW_PEPPER, "default", "email", "ada@example.org", 4),
+        hash_identity(PEPPER, "default", "email", "ada@example.org", 4),
     )
     assert owner_hashes(ROTATION, "default", "ada@example.org") == ()
 
@@ -201,7 +250,7 @@ def test_identities_so_long_that_they_would_fill_the_memory_are_not_remembered(
     before = admission._hashed.cache_info().currsize
     for id_ in ("1", "2"):
         applied = let_in(id=id_, identities=(f"customer_no:{number}",))
-        assert applied.identity_hash == hash_identity(PEPPER, "default", "customer_no", number)
+        assert applied.identity_hash == hash_identity(PEPPER, "default", "customer_no", number, 4)
     assert admission._hashed.cache_info().currsize - before == is_remembered
 
 

@@ -17,22 +17,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--trace", action="store_true", help="print it step by step also when all holds")
     parser.add_argument("--schedules", type=int, default=2_000, help="how many to run")
     parser.add_argument("--from", type=int, default=0, dest="first", help="first seed")
+    parser.add_argument("--fused", action="store_true", help="workers read the raw topic too")
     options = parser.parse_args(arguments)
     with quiet():
         if options.seed is not None:
-            outcome = run(options.seed)
+            outcome = run(options.seed, is_fused=options.fused)
             print(outcome.story(with_trace=options.trace or outcome.violation is not None))
             return int(outcome.violation is not None)
-        return int(bool(_run_many(options.first, options.schedules)))
+        return int(bool(_run_many(options.first, options.schedules, is_fused=options.fused)))
 
 
-def _run_many(first: int, schedules: int) -> list[Outcome]:
+def _run_many(first: int, schedules: int, *, is_fused: bool) -> list[Outcome]:
     failed: list[Outcome] = []
     steps = 0
     start = told = time.monotonic()
     cpu = time.process_time()
     for number, seed in enumerate(range(first, first + schedules), start=1):
-        outcome = run(seed)
+        outcome = run(seed, is_fused=is_fused)
         steps += outcome.steps
         if outcome.violation is not None:
             failed.append(outcome)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from processors.admission import owner_partition
 from processors.kinds import ERASE_REQUESTED
 from schemas.alerts import AlertIntent, decode_intent
 from schemas.identity import decode_wakes
@@ -35,12 +36,17 @@ Entry = AppliedTouchpoint | DeadLetter | None
 
 
 class Log:
-    """The keyed topic, and what was sent to the others. Dead letters are known by where they stood."""
+    """The keyed topic, and what was sent to the others. Dead letters are known by where they stood.
+
+    In fused mode the raw topic is read too: as many partitions, numbered on from those of the keyed one.
+    """
 
     def __init__(self, scheduler: Scheduler, story: Story, tables: Tables) -> None:
-        self.partitions: list[list[Record]] = [[] for _ in range(story.partitions)]
+        self.owners = story.partitions
+        logs = 2 * story.partitions if story.is_fused else story.partitions
+        self.partitions: list[list[Record]] = [[] for _ in range(logs)]
         #: What each record of a partition is for its owner; `None` for ticks and wakes.
-        self.entries: list[list[Entry]] = [[] for _ in range(story.partitions)]
+        self.entries: list[list[Entry]] = [[] for _ in range(logs)]
         self.intents: list[AlertIntent] = []
         self.dead: set[Position] = set()
         #: By identifier: how many inserts there had been when its owner was woken for news the last time.
@@ -54,7 +60,7 @@ class Log:
 
     def append(self, records: Sequence[Outgoing]) -> None:
         for record in records:
-            if record.topic == KEYED:
+            if record.topic in {KEYED, TOUCHPOINTS}:
                 self._append(record)
             elif record.topic == OUTBOX:
                 self._note_intent(decode_intent(record.value or b""))
@@ -73,11 +79,16 @@ class Log:
         """Return when something was appended."""
         await self._news.wait()
 
+    def number_of(self, topic: str, partition: int) -> int:
+        """Where a partition stands in `partitions`."""
+        return partition if topic == KEYED else self.owners + partition
+
     def _append(self, out: Outgoing) -> None:
-        log = self.partitions[out.partition]
-        record = Record(KEYED, out.partition, len(log), out.key, out.value, out.timestamp or 0, out.headers)
+        number = self.number_of(out.topic, out.partition)
+        log = self.partitions[number]
+        record = Record(out.topic, out.partition, len(log), out.key, out.value, out.timestamp or 0, out.headers)
         log.append(record)
-        self.entries[out.partition].append(self._entry(record))
+        self.entries[number].append(self._entry(record))
 
     def _entry(self, record: Record) -> Entry:
         if is_tick(record.headers):
@@ -88,7 +99,7 @@ class Log:
                 if wake.is_first:
                     self.woken[wake.identifier] = self._tables.inserts
             return None
-        place = origin_of(record.headers, TOUCHPOINTS, Position(KEYED, record.partition, record.offset))
+        place = origin_of(record.headers, TOUCHPOINTS, Position(record.topic, record.partition, record.offset))
         known = (record.value, record.timestamp, str(place))
         if known not in self._known:
             self._known[known] = read_record(record, place, self._story.keyring, ADMISSION)
@@ -104,8 +115,14 @@ class Log:
     def check_durable(self, what: str, partition: int, start: int, stop: int) -> None:
         """Nothing may be lost of these records when they are not read again."""
         for offset, entry in enumerate(self.entries[partition][start:stop], start):
-            if not self._is_durable(entry):
+            if not (self._is_durable(entry) or (partition >= self.owners and self._is_sent_on(entry))):
                 self._scheduler.fail(what, f"partition {partition}, offset {offset} of {start} to {stop}: {entry}")
+
+    def _is_sent_on(self, entry: Entry) -> bool:
+        """Whether what does not belong in its raw partition is on its way to its owner."""
+        if not isinstance(entry, AppliedTouchpoint):
+            return False
+        return entry in self.entries[owner_partition(entry.identity_hash, self.owners)]
 
     def _is_durable(self, entry: Entry) -> bool:
         erased = self._tables.erased
@@ -203,7 +220,7 @@ class Group:
                         self.members.remove(revoking[task])
             members = [member for member in members if member in self.members and member.process.is_alive]
             self.generation += 1
-            order = list(range(len(self.committed)))
+            order = list(range(self._log.owners))
             self._scheduler.random.shuffle(order)
             for number, member in enumerate(members):
                 mine = frozenset(order[number :: len(members)])

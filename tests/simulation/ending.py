@@ -12,6 +12,7 @@ from schemas.identity import IdentityLink, LinkKind, identifier_of
 from schemas.touchpoint import AppliedTouchpoint, TouchpointKey
 from sinks.alerts.ledger import plan
 from streams.live_rules import LiveRules
+from streams.topics import KEYED
 from tests.simulation.story import REFUSED_SOURCE
 from tests.support.keyed_log import one_look, without_erased
 from tests.support.memory_store import Row, link_of
@@ -61,7 +62,8 @@ def _time_is_what_ticks_say(world: "World") -> None:
         watermark = Watermark()
         for tick in ticks:
             watermark.apply(tick)
-        rows = [row for row in world.tables.written["checkpoints"] if row["partition"] == partition]
+        checkpoints = world.tables.written["checkpoints"]
+        rows = [row for row in checkpoints if (row["topic"], row["partition"]) == (KEYED, partition)]
         reached = max(rows, key=lambda row: int(row["next_offset"]))["watermark"] if rows else None
         if reached != watermark.value:
             world.scheduler.fail("time is not what ticks say", f"partition {partition}: {reached}, {watermark.value}")

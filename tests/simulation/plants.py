@@ -1,7 +1,7 @@
 """Bugs to plant: a simulation that misses one of them proves nothing. Each does what its name says."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -130,9 +130,9 @@ def forgets_deadlines(patch: pytest.MonkeyPatch) -> None:
 def lets_quiet_time_run_twice(patch: pytest.MonkeyPatch) -> None:
     assign = Coordinator.assign
 
-    async def from_the_start(self: Coordinator, partitions: Iterable[int]) -> Mapping[int, int]:
+    async def from_the_start(self: Coordinator, partitions: Collection[int]) -> Mapping[tuple[str, int], int]:
         durable = await assign(self, partitions)
-        self._ticked_to.update(dict.fromkeys(durable, 0))
+        self._ticked_to.update(dict.fromkeys(partitions, 0))
         return durable
 
     patch.setattr(Coordinator, "assign", from_the_start)
@@ -293,6 +293,29 @@ def writes_without_asking_whether_it_is_a_member(patch: pytest.MonkeyPatch) -> N
     patch.setattr(Coordinator, "_as_member", at_once)
 
 
+def drops_what_lies_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    send = journeys_agent._KafkaOutbox.send
+
+    async def without(self: Any, news: News) -> None:
+        await send(self, news._replace(misplaced=()))
+
+    patch.setattr(journeys_agent._KafkaOutbox, "send", without)
+
+
+def takes_what_lies_elsewhere_for_its_own(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(journeys_agent, "owner_partition", lambda *_: 0)
+
+
+def takes_the_offsets_of_one_topic_for_those_of_the_other(patch: pytest.MonkeyPatch) -> None:
+    offsets = Coordinator._next_offsets
+
+    def of_both(self: Coordinator, *, is_raw: bool) -> Any:
+        reached = dict(offsets(self, is_raw=not is_raw))
+        return sorted((reached | dict(offsets(self, is_raw=is_raw))).items())
+
+    patch.setattr(Coordinator, "_next_offsets", of_both)
+
+
 #: Each with how many schedules, from seed 0 on, are enough to find it.
 PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
     acknowledges_before_anything_is_written: 30,
@@ -325,4 +348,11 @@ PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
     never_lets_go_of_lateness: 500,
     forgets_the_links_that_a_refused_row_hid: 500,
     tells_of_no_retractions: 500,
+}
+#: The same in fused mode.
+FUSED_PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
+    drops_what_lies_elsewhere: 30,
+    takes_what_lies_elsewhere_for_its_own: 30,
+    takes_the_offsets_of_one_topic_for_those_of_the_other: 30,
+    drops_dead_letters: 30,
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from processors.admission import AdmissionSettings
+from processors.admission import AdmissionSettings, owner_partition
 from processors.identity_limits import IdentityLimits
 from processors.keyring import Key, Keyring
 from processors.kinds import ERASE_REQUESTED
@@ -20,7 +20,7 @@ from schemas.ticks import SourceProgress, Tick, encode_tick
 from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 from streams.broker import Outgoing
 from streams.headers import TICK_HEADERS, origin_headers
-from streams.intake import owner_partition, read_record
+from streams.intake import read_record
 from streams.settings import IdentitySettings, Settings
 from streams.topics import KEYED, TOUCHPOINTS
 from tests.support.deliveries import a_record
@@ -100,9 +100,11 @@ class Story(NamedTuple):
     is_crowded: bool
     #: Seconds, and how the rules change then.
     changes: tuple[tuple[float, RuleChange], ...]
+    #: Whether workers read what producers sent, most of it where it belongs, instead of what intake sent on.
+    is_fused: bool
 
 
-def tell(seed: int) -> Story:
+def tell(seed: int, *, is_fused: bool = False) -> Story:
     """The story of a seed."""
     draw = random.Random(seed)
     partitions = draw.choice([1, 2, 2, 3])
@@ -113,12 +115,14 @@ def tell(seed: int) -> Story:
             "max_persons": draw.choice([1, 2, 1_000, 1_000]),
             "max_touchpoints": draw.choice([3, 10_000, 10_000]),
             "identity": identity,
+            "fused": is_fused,
         }
     )
     is_rotated = draw.random() < 0.15
     keyring = Keyring(_KEYS if is_rotated else _KEYS[:1])
     has_erasures = draw.random() < 0.35
-    records = _Writer(draw, keyring, partitions, is_rotated=is_rotated).write(has_erasures=has_erasures)
+    writer = _Writer(draw, keyring, partitions, is_rotated=is_rotated, is_fused=is_fused)
+    records = writer.write(has_erasures=has_erasures)
     end = records[-1][0]
     steps = 6 * len(records)
     mishaps = Mishaps(
@@ -144,6 +148,7 @@ def tell(seed: int) -> Story:
         draw.random() < 0.5,
         is_crowded,
         tuple(_changes(draw, end)),
+        is_fused,
     )
 
 
@@ -168,11 +173,14 @@ def _changes(draw: random.Random, end: float) -> Iterator[tuple[float, RuleChang
 class _Writer:
     """Intake: the touchpoints of a story on the partitions of their persons, with ticks in between."""
 
-    def __init__(self, draw: random.Random, keyring: Keyring, partitions: int, *, is_rotated: bool) -> None:
+    def __init__(
+        self, draw: random.Random, keyring: Keyring, partitions: int, *, is_rotated: bool, is_fused: bool
+    ) -> None:
         self._draw = draw
         self._keyring = keyring
         self._partitions = partitions
         self._is_rotated = is_rotated
+        self._is_fused = is_fused
         self._records: list[tuple[float, Outgoing]] = []
         self._at = 0.0
         self._newest = 0
@@ -278,7 +286,11 @@ class _Writer:
         self._append(self._draw.randrange(self._partitions), b"\x07", appended, position, None)
 
     def _append(self, partition: int, raw: bytes, appended: int, position: Position, key: bytes | None) -> None:
-        self._records.append((self._at, Outgoing(KEYED, partition, key, raw, appended, origin_headers(position))))
+        if self._is_fused:
+            lies_in = self._draw.choice((*[partition] * 4, *range(self._partitions)))
+            self._records.append((self._at, Outgoing(TOUCHPOINTS, lies_in, key, raw, appended, [])))
+        else:
+            self._records.append((self._at, Outgoing(KEYED, partition, key, raw, appended, origin_headers(position))))
 
     def _again(self) -> None:
         """Intake died before it committed: the same record once more."""

@@ -34,7 +34,7 @@ class Tables(MemoryStore):
     One version of a fact has one content, so no reader, who sees the highest, sees an older one again.
     """
 
-    def __init__(self, fail: Fail, on_checkpoint: Callable[[int, int], None], *, knows_tokens: bool) -> None:
+    def __init__(self, fail: Fail, on_checkpoint: Callable[[str, int, int], int], *, knows_tokens: bool) -> None:
         super().__init__()
         self._fail = fail
         self._knows_tokens = knows_tokens
@@ -44,7 +44,7 @@ class Tables(MemoryStore):
         #: By identifier and other identifier: number of the first insert of a link that may join them.
         self.linked: dict[tuple[str, str], int] = {}
         self.inserts = 0
-        #: By partition: up to where everything is durable, as checkpoints have it.
+        #: By partition, as the log numbers them: up to where everything is durable, as checkpoints have it.
         self.checkpoints: dict[int, int] = {}
         self._on_checkpoint = on_checkpoint
         #: Identifiers of those who asked to be forgotten.
@@ -70,8 +70,8 @@ class Tables(MemoryStore):
             self.keys.update(TouchpointKey(row["tenant"], row["source"], row["id"]) for row in rows)
         elif table == "checkpoints":
             for row in rows:
-                self._on_checkpoint(row["partition"], row["next_offset"])
-                self.checkpoints[row["partition"]] = max(row["next_offset"], self.checkpoints.get(row["partition"], 0))
+                number = self._on_checkpoint(row["topic"], row["partition"], row["next_offset"])
+                self.checkpoints[number] = max(row["next_offset"], self.checkpoints.get(number, 0))
         elif table == "erased_identifiers":
             self.erased.update(row["identifier"] for row in rows)
         elif table == "identity_links":

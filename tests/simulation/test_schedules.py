@@ -6,6 +6,7 @@ from tests.simulation.__main__ import main
 from tests.simulation.world import World, run
 
 SCHEDULES = 2_000
+FUSED_SCHEDULES = 500
 _PART = 250
 
 
@@ -14,6 +15,25 @@ def test_whatever_goes_wrong_in_the_end_nothing_shows_it(first: int) -> None:
     for seed in range(first, first + _PART):
         outcome = run(seed)
         assert outcome.violation is None, outcome.story(with_trace=True)
+
+
+@pytest.mark.parametrize("first", range(0, FUSED_SCHEDULES, _PART))
+def test_whatever_goes_wrong_in_fused_mode_in_the_end_nothing_shows_it(first: int) -> None:
+    for seed in range(first, first + _PART):
+        outcome = run(seed, is_fused=True)
+        assert outcome.violation is None, outcome.story(with_trace=True)
+
+
+def test_in_fused_mode_workers_read_both_topics_and_send_on_what_lies_elsewhere() -> None:
+    seen = {"misplaced": 0, "applied": 0, "raw": 0, "keyed": 0}
+    for seed in range(30):
+        world = World(seed, is_fused=True)
+        world.run()
+        for name in ("misplaced", "applied"):
+            seen[name] += any(getattr(worker.agent.coordinator.counts, name) for worker in world.workers)
+        seen["keyed"] += any(world.group.committed[: world.log.owners])
+        seen["raw"] += any(world.group.committed[world.log.owners :])
+    assert min(seen.values()) >= 10, seen
 
 
 def test_a_seed_is_the_same_schedule_every_time() -> None:

@@ -24,21 +24,23 @@ class Outcome(NamedTuple):
     violation: Violation | None
     trace: list[Event]
     steps: int
+    is_fused: bool
 
     def story(self, *, with_trace: bool) -> str:
         """For people: what did not hold, and what led to it."""
         lines = list(map(str, self.trace)) if with_trace else []
-        lines.append(f"seed {self.seed}: {self.violation or 'everything held'}")
+        mode = " --fused" if self.is_fused else ""
+        lines.append(f"seed {self.seed}{mode}: {self.violation or 'everything held'}")
         if self.violation is not None:
-            lines.append(f"again: python -m tests.simulation --seed {self.seed} --trace")
+            lines.append(f"again: python -m tests.simulation --seed {self.seed}{mode} --trace")
         return "\n".join(lines)
 
 
 class World:
     """Everything outside of the workers, and the workers."""
 
-    def __init__(self, seed: int) -> None:
-        self.story: Story = tell(seed)
+    def __init__(self, seed: int, *, is_fused: bool = False) -> None:
+        self.story: Story = tell(seed, is_fused=is_fused)
         self.scheduler = Scheduler(seed, self.story.mishaps)
         self.tables = Tables(self.scheduler.fail, self._check_checkpoint, knows_tokens=self.story.knows_tokens)
         self.log = Log(self.scheduler, self.story, self.tables)
@@ -113,10 +115,13 @@ class World:
                 task.cancel()
             await asyncio.wait(left)
 
-    def _check_checkpoint(self, partition: int, offset: int) -> None:
-        if offset > len(self.log.partitions[partition]):
-            self.scheduler.fail("a checkpoint of what was never written", f"partition {partition}: {offset}")
-        self.log.check_durable("a checkpoint before it was durable", partition, 0, offset)
+    def _check_checkpoint(self, topic: str, partition: int, offset: int) -> int:
+        """Number of the partition in the log."""
+        number = self.log.number_of(topic, partition)
+        if offset > len(self.log.partitions[number]):
+            self.scheduler.fail("a checkpoint of what was never written", f"partition {number}: {offset}")
+        self.log.check_durable("a checkpoint before it was durable", number, 0, offset)
+        return number
 
     async def _intake(self) -> None:
         loop = self.scheduler.loop
@@ -147,9 +152,9 @@ class World:
                 leaver.process.spawn(leaver.stop())
 
 
-def run(seed: int) -> Outcome:
+def run(seed: int, *, is_fused: bool = False) -> Outcome:
     """Run the schedule of a seed."""
-    world = World(seed)
+    world = World(seed, is_fused=is_fused)
     world.run()
     scheduler = world.scheduler
-    return Outcome(seed, scheduler.violation, scheduler.trace, scheduler.steps)
+    return Outcome(seed, scheduler.violation, scheduler.trace, scheduler.steps, is_fused)

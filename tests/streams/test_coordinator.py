@@ -17,6 +17,7 @@ from schemas.log import DeadLetter, Position
 from schemas.ticks import SourceProgress, Tick
 from schemas.touchpoint import AppliedTouchpoint
 from streams.producing.generator import GeneratedCompany
+from streams.topics import KEYED
 from tests.support.faults import Faults, Killed, Moment
 from tests.support.keyed_log import Entry, KeyedLog, expected_store, friction_ids, written_to_log
 from tests.support.stories import stories
@@ -273,14 +274,14 @@ def test_a_log_of_another_life_starts_with_a_new_clock() -> None:
     checkpoint = log.store.written["checkpoints"][0]
     log.store.written["checkpoints"][0] = {**checkpoint, "topic_incarnation": "an earlier life"}
 
-    assert asyncio.run(log.coordinator().assign([0])) == {0: 0}
+    assert asyncio.run(log.coordinator().assign([0])) == {(KEYED, 0): 0}
 
 
 def test_what_is_durable_is_told_when_partitions_are_assigned() -> None:
     log = KeyedLog(written_to_log(a_redirect(), partitions=2))
     run(log)
-    lengths = {partition: len(entries) for partition, entries in log.partitions.items()}
-    assert asyncio.run(log.coordinator().assign([0, 1, 2])) == {**lengths, 2: 0}
+    lengths = {(KEYED, partition): len(entries) for partition, entries in log.partitions.items()}
+    assert asyncio.run(log.coordinator().assign([0, 1, 2])) == {**lengths, (KEYED, 2): 0}
 
 
 def test_deadlines_of_persons_whom_nobody_mentions_any_more_are_met_after_a_restart() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from processors.admission import owner_partition
 from processors.identity_limits import IdentityLimits
 from processors.kinds import ERASE_REQUESTED
 from schemas.erasure import ErasedIdentifier
@@ -22,7 +23,6 @@ from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.eraser import STORES
 from sinks.clickhouse.rows import erased_block, touchpoint_block
 from streams.coordinator import Admitted, Batch, Coordinator, Forward
-from streams.intake import owner_partition
 from tests.streams.test_restitching import (
     FEW,
     POOL,

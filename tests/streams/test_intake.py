@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from aiokafka import ConsumerRecord
 
-from processors.admission import AdmissionSettings
+from processors.admission import AdmissionSettings, owner_partition
 from processors.keyring import Key, Keyring
 from schemas.codec import encode
 from schemas.log import DeadLetter, Position
@@ -14,7 +14,8 @@ from schemas.ticks import SourceProgress, Tick, decode_tick
 from schemas.touchpoint import Touchpoint
 from streams.broker import Outgoing
 from streams.headers import TICK_HEADERS, origin_of
-from streams.intake import Intake, owner_partition, read_record
+from streams.intake import Intake, read_record
+from streams.source_clocks import SourceClocks
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, SECOND
 
 KEYRING = Keyring((Key(b"only for tests, and long enough for one"),))
@@ -38,8 +39,7 @@ def intake(clock: Clock | None = None) -> Intake:
         admission=AdmissionSettings(),
         partitions=PARTITIONS,
         incarnations={"touchpoints": "first-life"},
-        allowed_lateness_ms=LATENESS,
-        now_ms=clock or Clock(),
+        clocks=SourceClocks(LATENESS, now_ms=clock or Clock()),
     )
 
 

@@ -75,10 +75,22 @@ async def commit(kafka: KafkaSettings, offset: int) -> None:
 
 @pytest.mark.stack
 def test_on_the_embedded_broker_the_real_end_is_known_and_another_log_is_recognised() -> None:
-    async def checked(kafka: KafkaSettings, attempts: dict[int, Attempt], partitions: int = 4) -> frozenset[int]:
+    async def checked(
+        kafka: KafkaSettings,
+        attempts: dict[int, Attempt],
+        partitions: int = 4,
+        configured: int = 4,
+        others: dict[int, int] | None = None,
+    ) -> frozenset[int]:
         lives = incarnations(kafka)
-        check = LogCheck(kafka, lives, partitions, accept_lost=False)
-        return await check.check(LogName(GROUP, TOUCHPOINTS, lives[TOUCHPOINTS]), attempts, ReliableProducer(kafka))
+        check = LogCheck(kafka, lives, partitions, configured_partitions=configured, accept_lost=False)
+        log = LogName(GROUP, TOUCHPOINTS, lives[TOUCHPOINTS])
+        return await check.check(log, attempts, ReliableProducer(kafka), others)
+
+    async def passed_on(kafka: KafkaSettings, attempts: dict[int, Attempt]) -> dict[int, int]:
+        lives = incarnations(kafka)
+        check = LogCheck(kafka, lives, 4, configured_partitions=4, accept_lost=False)
+        return await check.passed_on(LogName(GROUP, TOUCHPOINTS, lives[TOUCHPOINTS]), attempts)
 
     with broker_with_topics() as kafka:
         producer = KafkaProducer(bootstrap_servers=kafka.servers, acks="all", linger_ms=200)
@@ -94,6 +106,13 @@ def test_on_the_embedded_broker_the_real_end_is_known_and_another_log_is_recogni
         assert asyncio.run(checked(kafka, {0: attempt(0, 5, 10)})) == {0}
         with pytest.raises(DecisionNeeded, match="has 5 partitions, and had 4 when it was read before"):
             asyncio.run(checked(kafka, same, partitions=5))
+        with pytest.raises(DecisionNeeded, match=r"has 4 partitions, 5 are configured.*JOURNEYS_PARTITIONS=4"):
+            asyncio.run(checked(kafka, same, configured=5))
+        assert asyncio.run(passed_on(kafka, same)) == {0: 10}
+        assert asyncio.run(passed_on(kafka, {0: attempt(0, 5, 10)})) == asyncio.run(passed_on(kafka, {})) == {}
+        # What somebody else has read counts as read.
+        with pytest.raises(DecisionNeeded, match="touchpoints/0 ends at 10, 12 was committed"):
+            asyncio.run(checked(kafka, same, others={0: 12}))
         asyncio.run(commit(kafka, 11))
         with pytest.raises(DecisionNeeded, match="touchpoints/0 ends at 10, 11 was committed"):
             asyncio.run(checked(kafka, same))

@@ -31,13 +31,13 @@ def scraped(port: int) -> Values:
 
 def test_samples_are_served_under_their_names_with_their_labels() -> None:
     def source() -> Iterable[Sample]:
-        yield Sample("journeys_records_read_total", ("intake", "3"), 17)
+        yield Sample("journeys_records_read_total", ("intake", "touchpoints", "3"), 17)
         yield Sample("journeys_persons", (), 4)
 
     port = free_port()
     with served_metrics(port, [source]):
         values = scraped(port)
-    assert values["journeys_records_read_total", ("intake", "3")] == 17
+    assert values["journeys_records_read_total", ("intake", "touchpoints", "3")] == 17
     assert values["journeys_persons", ()] == 4
     assert values["process_resident_memory_bytes", ()] > 1_000_000
 

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.admission import AdmissionSettings
+from processors.admission import AdmissionSettings, owner_partition
 from processors.keyring import Key, Keyring
 from processors.kinds import ERASE_REQUESTED
 from processors.person import PersonState, StepResult, step
@@ -18,7 +18,8 @@ from schemas.touchpoint import AppliedTouchpoint, Touchpoint
 from sinks.clickhouse.rows import touchpoint_block
 from streams.broker import Outgoing
 from streams.headers import appended_headers
-from streams.intake import Intake, owner_partition, read_record
+from streams.intake import Intake, read_record
+from streams.source_clocks import SourceClocks
 from tests.support.deliveries import a_record
 from tests.support.memory_store import MemoryStore
 from tests.support.touchpoints import DAY, HOUR, MONDAY
@@ -54,8 +55,7 @@ def forwarded(records: list[Any], *keys: Key) -> list[Outgoing]:
         admission=AdmissionSettings(),
         partitions=4,
         incarnations={},
-        allowed_lateness_ms=0,
-        now_ms=lambda: 0.0,
+        clocks=SourceClocks(0, now_ms=lambda: 0.0),
     )
     return intake.forward(records)
 

@@ -24,7 +24,7 @@ RING = Keyring((OLD, NEW))
 
 
 def name(key: Key, namespace: str, value: str) -> str:
-    return f"{namespace}:{hash_identity(key.secret, 'default', namespace, value)}"
+    return f"{namespace}:{hash_identity(key.secret, 'default', namespace, value, 4)}"
 
 
 def account(key: Key, who: str) -> str:

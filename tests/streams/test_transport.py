@@ -36,7 +36,7 @@ class Collector:
     """An agent that keeps its deliveries."""
 
     name = "collector"
-    topic = TOUCHPOINTS
+    topics: tuple[str, ...] = (TOUCHPOINTS,)
 
     def __init__(self) -> None:
         self.pulse = Pulse()

@@ -7,7 +7,7 @@ from streams.cli.worker import HELP
 from streams.pulse import Pulse
 from streams.watchdog import EXIT_CODE, ProgressJudge, Standing, Standstill, Stillness
 
-PLACE = ("journeys", 2)
+PLACE = ("journeys", "touchpoints/2")
 AT_100 = Standing(committed=100, end=250, beats=7)
 
 
@@ -22,7 +22,7 @@ def test_a_partition_that_stands_still_for_60_seconds_while_records_wait_is_foun
     assert judge.look(1000, {PLACE: AT_100}) is None
     assert judge.look(1029, {PLACE: AT_100}) is None
     assert judge.look(1059, {PLACE: AT_100}) is None
-    assert judge.look(1060, {PLACE: AT_100}) == Standstill("journeys", 2, AT_100, 60)
+    assert judge.look(1060, {PLACE: AT_100}) == Standstill("journeys", "touchpoints/2", AT_100, 60)
 
 
 def test_the_help_of_the_command_names_the_exit_code() -> None:
@@ -30,8 +30,8 @@ def test_the_help_of_the_command_names_the_exit_code() -> None:
 
 
 def test_what_people_are_told() -> None:
-    assert str(Standstill("journeys", 2, AT_100, 60.4)) == (
-        "agent journeys has not moved on from offset 100 of partition 2 for 60 s, while records up to offset 250 wait"
+    assert str(Standstill("journeys", "touchpoints/2", AT_100, 60.4)) == (
+        "agent journeys has not moved on from offset 100 of touchpoints/2 for 60 s, while records up to offset 250 wait"
     )
 
 
@@ -49,11 +49,11 @@ def test_records_that_arrive_meanwhile_are_no_progress() -> None:
 
 def test_one_partition_that_moves_does_not_hide_another_that_does_not() -> None:
     judge = ProgressJudge(60)
-    moving, still = ("journeys", 1), ("intake", 3)
+    moving, still = ("journeys", "touchpoints/1"), ("intake", "touchpoints/3")
     for now_s in (0, 30):
         assert judge.look(now_s, {moving: AT_100._replace(committed=now_s), still: AT_100}) is None
     found = judge.look(60, {moving: AT_100._replace(committed=60), still: AT_100})
-    assert found == Standstill("intake", 3, AT_100, 60)
+    assert found == Standstill("intake", "touchpoints/3", AT_100, 60)
 
 
 def test_a_process_that_was_suspended_for_hours_is_not_blamed_for_them() -> None:

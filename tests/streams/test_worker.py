@@ -144,7 +144,7 @@ def test_a_worker_that_waits_for_what_never_comes_writes_down_where_and_ends_its
         assert len(stuck.records) == 1
     log = (tmp_path / "a.log").read_text()
     assert re.search(
-        r"worker: agent scripted has not moved on from offset 0 of partition \d for \d s, while records up to offset 1"
+        r"worker: agent scripted has not moved on from offset 0 of \S+/\d for \d s, while records up to offset 1"
         r" wait; ending with code 3",
         log,
     )

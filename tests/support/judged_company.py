@@ -72,7 +72,7 @@ def as_planted(friction: PlantedFriction) -> Found:
 
 def person_key(identity: str) -> str:
     """Key of the person with this raw identity and no other."""
-    key = owner_hash(PEPPER, "default", identity)
+    key = owner_hash(PEPPER, "default", identity, KEYRING.partitions)
     assert key is not None
     return key
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from processors.admission import owner_partition
 from processors.friction.book import Book
 from processors.friction.catalogue import default_rules
 from processors.history import judged
@@ -36,7 +37,6 @@ from sinks.clickhouse.rows import (
 )
 from streams.coordinator import Admitted, Batch, Coordinator, Forward, LogName, News
 from streams.identities import Identities
-from streams.intake import owner_partition
 from streams.owner import Owner
 from streams.store import StorePort
 from tests.support.faults import Faults
@@ -58,10 +58,11 @@ class Outbox:
         self.intents: list[AlertIntent] = []
         self.dead_letters: list[DeadLetter] = []
         self.faults = faults
+        self.check_tick: Callable[[Tick], None] = lambda _: None
         self._log = log
 
     async def send(self, news: News) -> None:
-        def reach_the_broker(records: Sequence[AlertIntent | DeadLetter | Forward | Wake]) -> None:
+        def reach_the_broker(records: Sequence[AlertIntent | DeadLetter | Forward | Wake | Admitted | Tick]) -> None:
             for record in records:
                 match record:
                     case AlertIntent():
@@ -72,8 +73,16 @@ class Outbox:
                         self._log[owner_partition(record.to, len(self._log))].append(record)
                     case Wake():
                         self._log[owner_partition(record.identifier, len(self._log))].append(record)
+                    case Admitted():
+                        owner = owner_partition(record.applied.identity_hash, len(self._log))
+                        self._log[owner].append(record.applied)
+                    case Tick():
+                        self.check_tick(record)
+                        for entries in self._log.values():
+                            entries.append(record)
 
-        records = [*news.intents, *news.dead_letters, *news.forwards, *news.wakes]
+        ticks = [] if news.tick is None else [news.tick]
+        records = [*news.intents, *news.dead_letters, *news.forwards, *news.wakes, *news.misplaced, *ticks]
         if records:
             self.faults.around("send", records, reach_the_broker)
 
@@ -121,6 +130,11 @@ class KeyedLog:
             is_member=is_member,
         )
 
+    @property
+    def entries(self) -> Iterable[Entry]:
+        """All that workers read."""
+        return (entry for entries in self.partitions.values() for entry in entries)
+
     def batch(self, partition: int, start: int, stop: int) -> Batch:
         """Entries from `start` up to, not including, `stop`."""
         entries = list(enumerate(self.partitions[partition]))[start:stop]
@@ -148,7 +162,7 @@ class KeyedLog:
         """
         mine = sorted(self.partitions if partitions is None else partitions)
         durable = await coordinator.assign(mine)
-        assert all(durable[partition] >= self.committed[partition] for partition in mine)
+        assert all(durable[LOG.topic, partition] >= self.committed[partition] for partition in mine)
         at = {partition: self.committed[partition] for partition in mine}
         while True:
             left = [partition for partition in mine if at[partition] < len(self.partitions[partition])]
@@ -201,16 +215,14 @@ class KeyedLog:
         """What can never be processed: places of undecodable records, keys of touchpoints that the store refuses."""
         return {
             entry.position if isinstance(entry, DeadLetter) else entry.key
-            for entries in self.partitions.values()
-            for entry in entries
+            for entry in self.entries
             if isinstance(entry, DeadLetter)
             or (isinstance(entry, AppliedTouchpoint) and self._refuses(entry.touchpoint.id))
         }
 
     def dead(self) -> set[Position | TouchpointKey]:
         """The same of what was sent to the dead letters."""
-        entries = [entry for entries in self.partitions.values() for entry in entries]
-        keys = {_place(entry): entry.key for entry in entries if isinstance(entry, AppliedTouchpoint)}
+        keys = {_place(entry): entry.key for entry in self.entries if isinstance(entry, AppliedTouchpoint)}
         return {keys.get(letter.position, letter.position) for letter in self.outbox.dead_letters}
 
     def _commit(self, partition: int, stops: Sequence[int]) -> None:

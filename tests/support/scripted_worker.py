@@ -49,7 +49,7 @@ class ScriptedAgent:
     name = NAME
 
     def __init__(self, topic: str, behaviour: Behaviour, file: Path) -> None:
-        self.topic = topic
+        self.topics: tuple[str, ...] = (topic,)
         self.pulse = Pulse()
         self._behaviour = behaviour
         self._out = file.open("a", encoding="utf-8")

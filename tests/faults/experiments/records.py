@@ -96,11 +96,12 @@ def _set_back(run: Run, workers: Sequence[Worker], to: Callable[[int], int]) -> 
 
     def change() -> None:
         committed = run.observer.committed()
-        for topic, agent in ((TOUCHPOINTS, "intake"), (KEYED, "journeys")):
+        for topic in (TOUCHPOINTS, KEYED):
+            agent = run.observer.agents[topic]
             offsets = {partition: to(offset) for partition, offset in committed[topic].items()}
             run.site.set_offsets(f"{run.application}-{agent}", topic, offsets)
-            run.note(f"{agent} set back from {committed[topic]} to {offsets}")
+            run.note(f"{agent} set back in {topic} from {committed[topic]} to {offsets}")
 
-    run.observer.offsets_changed_by_hand(("intake", "journeys"), change)
+    run.observer.offsets_changed_by_hand((TOUCHPOINTS, KEYED), change)
     for worker in workers:
         worker.start()

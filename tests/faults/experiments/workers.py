@@ -218,7 +218,8 @@ def _have_everything(run: Run, workers: Iterable[Worker]) -> bool:
     """Whether what these workers were given last is all partitions of all their groups."""
     last = {(worker, agent): partitions for worker, agent, partitions in _assignments(workers)}
     given = {(agent, partition) for (_, agent), partitions in last.items() for partition in partitions}
-    keyed = {(agent, number) for agent in ("intake", "journeys") for number in range(run.settings.partitions)}
+    agents = ("journeys",) if run.settings.fused else ("intake", "journeys")
+    keyed = {(agent, number) for agent in agents for number in range(run.settings.partitions)}
     return given == keyed | {("dead-letters", 0)}
 
 

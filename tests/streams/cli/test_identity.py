@@ -31,7 +31,7 @@ ANNA, ANNAS_MAIL = "customer_no:4711", "email:anna@example.org"
 def stored(identity: str) -> str:
     """`namespace:hash` of `namespace:value`."""
     namespace, _, value = identity.partition(":")
-    return f"{namespace}:{hash_identity(PEPPER.encode(), 'default', namespace, value)}"
+    return f"{namespace}:{hash_identity(PEPPER.encode(), 'default', namespace, value, 4)}"
 
 
 def short(identity: str) -> str:
