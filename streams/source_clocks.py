@@ -24,12 +24,14 @@ class SourceClocks:
         self._clocks: dict[int, _SourceClock] = {}
 
     def assign(self, partitions: frozenset[int]) -> None:
-        """Keep clocks for these partitions, and no others."""
+        """Keep clocks for these partitions, and no others. What was told before may not have arrived: it is news."""
         now = self._now_ms()
         self._clocks = {
             partition: self._clocks.get(partition) or _SourceClock(last_record=now, told=now)
             for partition in partitions
         }
+        for clock in self._clocks.values():
+            clock.is_news = clock.watermark is not None
 
     def note(self, partition: int, newest: int | None) -> None:
         """Note the newest event time of records of a partition; `None` when they told none."""

@@ -206,6 +206,17 @@ def test_partitions_that_went_elsewhere_are_no_longer_told_of_and_those_that_sta
     assert [progress.partition for progress in tick.sources] == [1, 3]
 
 
+def test_what_was_told_before_partitions_were_handed_out_anew_is_told_again_for_it_may_not_have_arrived() -> None:
+    subject = intake()
+    subject.assign(frozenset({0}))
+    subject.forward([a_record(a_touchpoint(at=MONDAY))])
+    told = subject.ticks()
+    assert subject.ticks() == []
+    subject.assign(frozenset({0}))
+    subject.forward([a_record(a_touchpoint(at=MONDAY))])
+    assert ticks_of(subject.ticks()) == ticks_of(told)
+
+
 def test_the_same_record_gives_the_same_touchpoint_whenever_it_is_read() -> None:
     record = a_record(a_touchpoint(sent_at=MONDAY - HOUR), timestamp=MONDAY)
     results = [read_record(record, Position("touchpoints", 0, 9), KEYRING, AdmissionSettings()) for _ in range(2)]
