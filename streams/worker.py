@@ -34,9 +34,9 @@ _LOOK_AFTER_GROUP_EVERY_S: Final = 0.5
 _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
 _STOP_WITHIN_S: Final = 25.0
-#: Objects made and not yet gone before the collector looks at the newest (by default 700), how often it does that before
-#: it looks at older ones, and how often that before it looks at all: with a million persons that takes 20 s, in which
-#: the worker stands still. Most of all there are persons, and those that are let go of are gone at once.
+#: Objects made and not yet gone before the collector looks at the newest (by default 700), how often it does that
+#: before it looks at older ones, and how often that before it looks at all: with a million persons that takes 20 s, in
+#: which the worker stands still. Most of all there are persons, and those that are let go of are gone at once.
 _COLLECT_AFTER: Final = (50_000, 10, 10_000)
 
 
