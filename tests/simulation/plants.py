@@ -341,7 +341,7 @@ PLANTS: dict[Callable[[pytest.MonkeyPatch], None], int] = {
     writes_without_asking_whether_it_is_a_member: 30,
     forgets_deadlines: 500,
     makes_tokens_of_offsets_alone: 120,
-    takes_links_for_known_that_come_again: 120,
+    takes_links_for_known_that_come_again: 500,
     takes_ticks_for_new_content: 120,
     does_not_wait_for_the_broker: 120,
     lets_quiet_time_run_twice: 500,
