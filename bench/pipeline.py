@@ -193,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    at_least_one = _number(int, 1)
+    at_least_one = at_least(int, 1)
     add("--events", type=at_least_one, default=500_000, help="distinct touchpoints (default: %(default)s)")
     add("--persons", type=at_least_one, default=20_000, help="persons (default: %(default)s)")
     add("--broker", choices=("embedded", "kafka"), default="embedded",
@@ -206,9 +206,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--start", type=_day, default=default_start(), metavar="YYYY-MM-DD",
         help=f"when it all begins, UTC; what is older than 90 days counts as history, which is not judged"
         f" (default: {_AGE_DAYS} days ago)")  # fmt: skip
-    add("--latency-seconds", type=_number(float, 0), default=20.0, metavar="S",
+    add("--latency-seconds", type=at_least(float, 0), default=20.0, metavar="S",
         help="how long latency is measured at each rate; 0: not at all (default: %(default)s)")  # fmt: skip
-    add("--patience", type=_number(float, 1), default=1_800.0, metavar="S",
+    add("--patience", type=at_least(float, 1), default=1_800.0, metavar="S",
         help="how long a run may take (default: %(default)s)")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="result as JSON (default: bench/results/DATE-BROKER.json)")
     add("--json", action="store_true", help="print the result as JSON instead of a table")
@@ -218,7 +218,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _number(kind: Callable[[str], float], least: float) -> Callable[[str], float]:
+def at_least(kind: Callable[[str], float], least: float) -> Callable[[str], float]:
+    """What reads a number of at least so much from the command line."""
+
     def parse(text: str) -> float:
         value = kind(text)
         if value < least:

@@ -32,7 +32,7 @@ import msgspec
 import psutil
 
 from bench.filling import COPIED, FILLED, Filler, Month, block_of, make_month
-from bench.pipeline import Progress, default_start
+from bench.pipeline import Progress, at_least, default_start
 from bench.questions import Question, questions
 from bench.report import machine
 from bench.site import BenchError
@@ -616,19 +616,24 @@ def _parser() -> argparse.ArgumentParser:
         prog="make bench-sink", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--touchpoints", type=_at_least(1_000), default=10_000_000, help="in the end, about (default: %(default)s)")
+    add("--touchpoints", type=at_least(int, 1_000), default=10_000_000, help="in the end, about (default: %(default)s)")
     add(
         "--months",
-        type=_at_least(1),
+        type=at_least(int, 1),
         default=6,
         help="of four weeks each, over which they spread (default: %(default)s)",
     )
-    add("--seed-events", type=_at_least(1_500), default=50_000, help="touchpoints of the month (default: %(default)s)")
-    add("--seed-persons", type=_at_least(60), default=2_000, help="its persons (default: %(default)s)")
+    add(
+        "--seed-events",
+        type=at_least(int, 1_500),
+        default=50_000,
+        help="touchpoints of the month (default: %(default)s)",
+    )
+    add("--seed-persons", type=at_least(int, 60), default=2_000, help="its persons (default: %(default)s)")
     add("--seed", type=int, default=1, help="decides the data (default: %(default)s)")
-    add("--threads", type=_at_least(1), default=2, help="of a question (default: %(default)s)")
-    add("--flush-seconds", type=_at_least(1), default=60, help="how long a worker writes (default: %(default)s)")
-    add("--flush-touchpoints", type=_at_least(1), default=2_000, help="in a flush (default: %(default)s)")
+    add("--threads", type=at_least(int, 1), default=2, help="of a question (default: %(default)s)")
+    add("--flush-seconds", type=at_least(int, 1), default=60, help="how long a worker writes (default: %(default)s)")
+    add("--flush-touchpoints", type=at_least(int, 1), default=2_000, help="in a flush (default: %(default)s)")
     add("--only", nargs="+", metavar="PART", help=f"not all parts: {', '.join(PARTS)}")
     add("--data-dir", type=Path, metavar="DIR", help="keep the tables there, and take those that are there already")
     add(
@@ -640,17 +645,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print the result as JSON instead of tables")
     parser.set_defaults(start=default_start())
     return parser
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"at least {least} is needed, got {text}")
-        return value
-
-    parse.__name__ = "number"
-    return parse
 
 
 if __name__ == "__main__":

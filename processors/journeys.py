@@ -307,7 +307,7 @@ class Stitching:
 
     def journeys(self) -> list[Strand]:
         """The strands that stand for themselves and are journeys, in the order in which they were begun."""
-        return [strand for strand in self.strands if strand._parent is None and strand.is_begun]
+        return [strand for strand in self.strands if strand.is_root and strand.is_begun]
 
     def _related(self, entry: Entry, thread_id: str | None) -> Strand | None:
         strand: Strand | None = None
