@@ -101,7 +101,7 @@ lock: $(INSTALLER) ## Resolve the dependencies again and write deploy/locks
 	@$(call compile,$(LOCKS)/build.in,build)
 	@$(call compile,pyproject.toml,runtime)
 	@$(call compile,pyproject.toml --extra local,local)
-	@$(call compile,pyproject.toml --extra local --group dev,dev)
+	@$(call compile,pyproject.toml --extra local --extra apprise --extra notebook --group dev,dev)
 
 .PHONY: clean
 clean: ## Remove the environment, caches and build results, but no data
