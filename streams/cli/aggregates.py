@@ -45,7 +45,7 @@ def refresh(data_dir: DataDir = None, clickhouse: ClickHouse = None, as_json: As
     found = _each(rebuild, data_dir, clickhouse)
     _tell(found, as_json=as_json)
     if not as_json:
-        typer.echo(f"rebuilt {len(found)} days" if found else "nothing differed")
+        typer.echo(f"rebuilt {len(found)} day{'s' * (len(found) != 1)}" if found else "nothing differed")
 
 
 def _each(
