@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from clickhouse_driver import Client
 
-from docs.questions_page import answered, example_values, store_sample
+from docs.questions_page import PAGE, answered, example_values, renewed, store_sample
 from docs.sample import store_judged
 from schemas.identity import PersonIdentifier
 from sinks.clickhouse.address import ClickHouseAddress
@@ -358,3 +358,8 @@ def test_a_question_is_one_that_can_be_sent_elsewhere() -> None:
         assert ";" not in one.sql
         assert one.pitfalls
         assert msgspec.json.decode(msgspec.json.encode(one), type=ReadyMade) == one
+
+
+def test_the_page_of_questions_shows_exactly_what_is_answered(sample: ClickHouseAddress) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert renewed(text, sample) == text, "run make docs"

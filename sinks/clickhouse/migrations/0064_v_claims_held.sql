@@ -15,7 +15,7 @@ AS WITH
     spoken AS (
         SELECT
             tenant,
-            groupArrayIf((event_time, end_time, conversation, matters), is_statement) AS statements,
+            groupArrayIf((event_time, end_time, conversation, matters), is_statement AND notEmpty(matters)) AS statements,
             groupArrayIf((event_time, conversation, matters), is_beginning) AS beginnings,
             groupArrayIf((event_time, matters, is_bad), is_rating) AS ratings
         FROM (
@@ -29,8 +29,7 @@ AS WITH
                     AND (
                         kind IN ('case.resolved', 'bot.marked_resolved')
                         OR (outcome = 'ok' AND kind IN ('contact.ended', 'call.ended', 'visit.ended', 'message.sent', 'callback.reached'))
-                    )
-                    AND notEmpty(matters) AS is_statement,
+                    ) AS is_statement,
                 kind IN ('contact.started', 'message.received', 'call.offered', 'visit.started', 'form.submitted', 'complaint.raised', 'social.posted')
                     AND direction = 'inbound' AND actor = 'customer' AS is_beginning,
                 kind = 'survey.answered' AND survey_type IN ('nps', 'csat', 'ces') AND score IS NOT NULL AS is_rating,

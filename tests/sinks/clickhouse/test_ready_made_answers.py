@@ -85,7 +85,16 @@ def tenant(request: pytest.FixtureRequest, address: ClickHouseAddress, writer: W
 def proven(rule: str, at: int, *proofs: str, has_arrived: bool = False, **fields: Any) -> Friction:
     """A friction that hangs on a moment, with its proofs in order."""
     checks = (Check("arrival", "an hour after", "within 48 h", passed=has_arrived),)
-    evidence = Evidence(rule, 1, "ab", proofs, checks, (), (Check("base", "2", "", passed=True),), "")
+    evidence = Evidence(
+        rule_id=rule,
+        rule_version=1,
+        rule_hash="ab",
+        touchpoints=proofs,
+        checks=checks,
+        guards=(),
+        severity_parts=(Check("base", "2", "", passed=True),),
+        nearest_miss="",
+    )
     told = friction(rule_id=rule, friction_id=f"{rule}{at}{fields.get('variant', '')}", anchor_at=at, evidence=evidence)
     return msgspec.structs.replace(told, **fields)
 
@@ -93,7 +102,9 @@ def proven(rule: str, at: int, *proofs: str, has_arrived: bool = False, **fields
 def test_a_contact_is_a_conversation_with_its_answer_and_its_matters(tenant: Tenant) -> None:
     told = {"channel": "chat", "thread_id": "t"}
     tenant.answered("message.sent", MONDAY - HOUR, "0", team="early", **told)
+    tenant.happened("attempt.blocked", MONDAY - MINUTE, "00", touchpoint="door", **told)
     tenant.happened("contact.started", MONDAY, "1", touchpoint="shop", objects=("case:7", "campaign:x"), **told)
+    tenant.answered("case.waiting", MONDAY + MINUTE, "11", **told)
     tenant.answered("message.auto_ack", MONDAY + MINUTE, "2", **told)
     tenant.answered("message.sent", MONDAY + 3 * MINUTE, "3", team="care", topic="bill", **told)
     tenant.happened("message.received", MONDAY + 4 * MINUTE, "4", reason="price", outcome="pending", **told)
@@ -110,7 +121,7 @@ def test_a_contact_is_a_conversation_with_its_answer_and_its_matters(tenant: Ten
     )
     assert tenant.see("v_contacts", columns) == [
         (tenant.ref("1"), "chat", moment(MONDAY + 6 * MINUTE), 1, 0, "care", "shop", "bill", "bill",
-         ["case:7", "topic:bill"], 6, False, True, 3.0, "ok"),
+         ["case:7", "topic:bill"], 8, False, True, 3.0, "ok"),
         (tenant.ref("6"), "email", moment(MONDAY), 1, 0, "", "", "", "price", [], 2, False, True, 60.0, ""),
         (tenant.ref("8"), "phone", moment(MONDAY), 1, 0, "", "", "", "", [], 1, True, True, None, ""),
         (tenant.ref("9"), "phone", moment(MONDAY), 1, 0, "", "", "", "", [], 1, False, True, 0.0, ""),
@@ -219,7 +230,7 @@ def test_steps_count_persons_who_took_them_in_order_in_time(tenant: Tenant) -> N
     rows = tenant.see(
         "v_step_funnel(steps = ['a', 'b', 'c'], days = 2)", "step, kind, persons, share_of_first, drop_off"
     )
-    assert rows == [(1, "a", 3, 1.0, 0.0), (2, "b", 2, 2 / 3, 1 / 3), (3, "c", 1, 1 / 3, 0.5)]
+    assert rows == [(1, "a", 3, 1.0, 0.0), (2, "b", 2, 2 / 3, 1 - 2 / 3), (3, "c", 1, 1 / 3, 0.5)]
 
 
 def test_the_clock_runs_from_the_first_touchpoint_to_the_last_solution(tenant: Tenant) -> None:
@@ -331,6 +342,9 @@ def test_claims_are_held_against_what_customers_did(tenant: Tenant) -> None:
     tenant.happened("survey.answered", MONDAY + 31 * DAY, "6", who=BERT, survey_type="csat", score=2.0, **case)
     tenant.happened("survey.answered", MONDAY + 3 * DAY, "7", survey_type="nps", score=4.0, **case)
     tenant.happened("survey.answered", MONDAY + 3 * DAY, "8", survey_type="stars", score=1.0, **case)
+    chat = {"who": "d" * 32, "channel": "chat", "thread_id": "t", "topic": "bill"}
+    tenant.answered("message.sent", MONDAY, "12", outcome="ok", **chat)
+    tenant.happened("message.received", MONDAY + HOUR, "13", **chat)
     tenant.answered("message.sent", MONDAY, "9", outcome="ok", who="c" * 32)
     tenant.answered("contact.ended", LATER - 7 * DAY, "10", outcome="ok", topic="bill", who="c" * 32)
     tenant.answered("promise.made", MONDAY, "11", promise_id="p", promise_due=MONDAY + DAY)
@@ -339,7 +353,7 @@ def test_claims_are_held_against_what_customers_did(tenant: Tenant) -> None:
     assert tenant.see("v_claims_held", columns) == [
         (WEEK_1, "on_time", 1, 0, 0.0, 1.0, 0),
         (WEEK_1, "satisfied", 2, 1, 0.5, 0.5, 0),
-        (WEEK_1, "solved", 2, 1, 0.5, 0.5, 0),
+        (WEEK_1, "solved", 3, 2, 2 / 3, 1 - 2 / 3, 0),
         (date(2024, 3, 18), "solved", 0, 0, None, None, 1),
     ]
 
