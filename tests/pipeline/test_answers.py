@@ -18,6 +18,7 @@ from clickhouse_driver import Client
 from docs.questions_page import PAGE, answered, example_values, renewed, store_sample
 from docs.sample import store_judged
 from schemas.identity import PersonIdentifier
+from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrator import migrate
@@ -139,7 +140,7 @@ def identifier(hashed: str, person: str, *, is_placeholder: bool = False) -> Per
 def stored_log(address: ClickHouseAddress, path: Path) -> None:
     """A call-centre log, imported and judged a year after its last line."""
     mapping = load_mapping("callcenter")
-    touchpoints = {}
+    touchpoints: dict[str, AppliedTouchpoint] = {}
     for item in import_rows(Table(path, mapping.format, mapping.csv), mapping):
         assert not isinstance(item, Refusal)
         touchpoints |= {touchpoint.id: applied(touchpoint) for touchpoint in item}
@@ -310,8 +311,10 @@ def test_sequence_functions_take_occurred_ms(generated: Data) -> None:
 
 
 def test_features_of_an_activity_are_what_the_touchpoint_tells(generated: Data) -> None:
-    names = ("tenant", "source", "channel", "channel_detail", "touchpoint", "direction", "actor", "team", "topic")
-    names += ("reason", "outcome", "redirect_to", "campaign", "currency")
+    names = (
+        "tenant", "source", "channel", "channel_detail", "touchpoint", "direction", "actor", "team", "topic", "reason",
+        "outcome", "redirect_to", "campaign", "currency",
+    )  # fmt: skip
     told = {row["key"]: row for row in generated.oracle.told}
     rows = generated.client.execute("SELECT activity_id, feature_json FROM activity_stream")
     assert len(rows) == len(told)

@@ -139,8 +139,8 @@ READY_MADE: Final = (
                 "person_key",
                 "the person, as every view names them",
                 example_sql=(
-                    "SELECT person_key FROM v_frictions WHERE rule_id = 'channel_redirect' GROUP BY person_key ORDER"
-                    " BY max(severity) DESC, sum(minutes) DESC, person_key LIMIT 1"
+                    "SELECT person_key FROM v_frictions WHERE rule_id = 'channel_redirect' GROUP BY person_key"
+                    " ORDER BY max(variant = 'form') DESC, sum(minutes) DESC, person_key LIMIT 1"
                 ),
             ),
         ),

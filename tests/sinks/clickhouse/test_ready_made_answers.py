@@ -36,11 +36,10 @@ class Tenant:
         self._writer = writer
         self._stories: list[AppliedTouchpoint] = []
 
-    def happened(
-        self, kind: str, at: int, id_: str, *, who: str = ANNA, ingested: int | None = None, **told: Any
-    ) -> None:
-        """A touchpoint of the customer, or of an agent when told so."""
-        one = touchpoint(kind, at, id=id_, tenant=self.name, identities=(f"customer_no:{who}",), **told)
+    def happened(self, kind: str, at: int, id_: str, **told: Any) -> None:
+        """A touchpoint of the customer; `who` if not Anna, `ingested` if not at once."""
+        identity, ingested = f"customer_no:{told.pop('who', ANNA)}", told.pop("ingested", None)
+        one = touchpoint(kind, at, id=id_, tenant=self.name, identities=(identity,), **told)
         self._stories.append(applied(one, ingestion_time=ingested))
 
     def answered(self, kind: str, at: int, id_: str, **told: Any) -> None:
@@ -272,7 +271,7 @@ def test_somebody_is_there_or_not_by_the_hour_of_the_week(tenant: Tenant) -> Non
 
 def test_promises_are_kept_late_broken_or_open(tenant: Tenant) -> None:
     due = {"promise_due": MONDAY + DAY}
-    ends = {
+    ends: dict[str, list[tuple[str, int, dict[str, Any]]]] = {
         "kept": [("promise.kept", DAY, {})],
         "late": [("promise.kept", DAY + 1, {})],
         "moved": [("promise.renegotiated", DAY, {"promise_due": MONDAY + 3 * DAY}), ("promise.kept", 3 * DAY, {})],
