@@ -232,6 +232,9 @@ class Settings(BaseSettings):
     session_end: Literal["ended_at", "occurred_at"] = "ended_at"
     journey_gap_days: float = Field(14.0, gt=0)
     allowed_lateness_s: float = Field(600.0, ge=0, description="How far the watermark stays behind the newest event.")
+    rollups_every_s: float = Field(
+        60.0, ge=0, description="How often rollups are rebuilt where they differ from their base; 0 for never."
+    )
     history_horizon_days: float = Field(
         90.0, gt=0, description="What is appended later than that after it happened is judged on request only."
     )

@@ -364,6 +364,49 @@ ALERTS = _table(
     version="UInt64",
 )
 
+#: Rollups: whole numbers, so that sums do not depend on the order of rows.
+FRICTION_HOURLY = _table(
+    "friction_hourly",
+    tenant=_WORD,
+    hour="DateTime('UTC')",
+    rule_id=_WORD,
+    variant=_WORD,
+    status=_WORD,
+    team=_WORD,
+    topic=_WORD,
+    from_channel=_WORD,
+    to_channel=_WORD,
+    frictions="UInt64",
+    severities="UInt64",
+    arrivals="UInt64",
+    effort_ms="Int64",
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
+JOURNEY_DAILY = _table(
+    "journey_daily",
+    tenant=_WORD,
+    day="Date",
+    topic=_WORD,
+    first_channel=_WORD,
+    last_channel=_WORD,
+    status=_WORD,
+    outcome=_WORD,
+    last_step="UInt8",
+    journeys="UInt64",
+    journeys_over_budget="UInt64",
+    touches="UInt64",
+    contacts="UInt64",
+    handoffs="UInt64",
+    redirects="UInt64",
+    duration_ms="Int64",
+    wait_ms="Int64",
+    effort_ms="Int64",
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
 SCHEMA_MIGRATIONS = _table(
     "schema_migrations",
     number=_COUNT,
@@ -392,6 +435,8 @@ TABLES: tuple[Table, ...] = (
     RULE_CHANGES,
     DEAD_LETTERS,
     ALERTS,
+    FRICTION_HOURLY,
+    JOURNEY_DAILY,
     SCHEMA_MIGRATIONS,
 )
 
@@ -423,4 +468,27 @@ VIEWS: tuple[str, ...] = (
     "v_producers",
     "v_dead_letters",
     "v_alerts",
+    "v_contacts",
+    "v_redirect_matrix",
+    "v_friction_ranking",
+    "v_repeat_contact_rate",
+    "v_journey_funnel",
+    "v_time_to_able_again",
+    "v_reachability",
+    "v_promises",
+    "v_promise_kept_rate",
+    "v_failure_demand",
+    "v_next_contact",
+    "v_claims_held",
+    "v_delivery_quality",
+    "v_friction_hourly",
+    "v_journey_daily",
+    "v_channel_matrix_daily",
+    "v_team_effort_daily",
+    "v_funnel_daily",
+    "activity_stream",
 )
+
+#: Views that are asked with parameters, as `v_person_timeline(person_key = '...')`. ClickHouse lists none of their
+#: columns, neither in system.columns nor to DESCRIBE without parameters.
+PARAMETERISED_VIEWS: tuple[str, ...] = ("v_person_timeline", "v_step_funnel")
