@@ -89,7 +89,7 @@ def _running_stack(folder: Path, *, keep: bool) -> "Iterator[Settings]":
     _note("starting the local stack on free ports")
     is_kept = False
     try:
-        stack.up(Ports(0, 0, 0, 0), broker="embedded")
+        stack.up(Ports(0, 0, 0, 0, 0), broker="embedded")
         yield load_settings(folder)
         is_kept = keep
     finally:
