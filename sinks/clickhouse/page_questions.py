@@ -184,17 +184,30 @@ ORDER BY day""",
     ),
     Question(
         "redirects",
-        "Who was sent where: redirects that were frictions, by channel to channel, with the share that arrived there.",
+        "Who was sent where: redirects that were frictions, by channel to channel, with how many arrived there and"
+        " how many matters were solved.",
         f"""SELECT
     from_channel,
     to_channel,
     count() AS redirects,
+    countIf(has_arrived) AS arrived,
     countIf(variant = 'lost') AS lost,
-    countIf(variant IN ('followed', 'form', 'chain')) AS arrived,
-    round(sum(v_frictions.minutes), 1) AS minutes,
-    round(avg(severity), 1) AS mean_severity
-FROM v_frictions
-WHERE rule_id = 'channel_redirect' AND {_since("anchor_at")}
+    countIf(status = 'cleared') AS solved,
+    round(sum(posted.minutes), 1) AS minutes
+FROM (
+    SELECT tenant, friction_id, from_channel, to_channel, variant, status, arrayExists(
+        tested -> tested.1 = 'arrival' AND tested.2,
+        JSONExtract(evidence, 'checks', 'Array(Tuple(name String, passed Bool))')
+    ) AS has_arrived
+    FROM v_frictions
+    WHERE rule_id = 'channel_redirect' AND {_since("anchor_at")}
+) AS redirect
+LEFT ANY JOIN (
+    SELECT tenant, friction_id, sum(minutes) AS minutes
+    FROM v_effort_postings
+    WHERE cause = 'channel_redirect'
+    GROUP BY tenant, friction_id
+) AS posted ON posted.tenant = redirect.tenant AND posted.friction_id = redirect.friction_id
 GROUP BY from_channel, to_channel
 ORDER BY redirects DESC, from_channel, to_channel""",
         {"days": _DAYS},
@@ -351,21 +364,33 @@ ORDER BY consumer_group, topic, partition""",
     Question(
         "producers",
         "What each source delivers, how late, and how well its clock goes.",
-        """SELECT tenant, source, touchpoints, first_event_time, last_event_time, late_touchpoints, very_late_touchpoints,
-    round(corrected_share, 4) AS corrected_share
-FROM v_producers
+        f"""SELECT
+    tenant,
+    source,
+    count() AS touchpoints,
+    countIf(NOT backfill) AS live,
+    countIf(NOT backfill AND ingestion_time > event_time + toIntervalHour(1)) AS late,
+    countIf(NOT backfill AND ingestion_time > event_time + toIntervalDay(90)) AS very_late,
+    countIf(is_time_corrected) AS corrected,
+    max(event_time) AS last_event_at
+FROM touchpoints FINAL
+WHERE {_since("event_time")}
+GROUP BY tenant, source
 ORDER BY touchpoints DESC, tenant, source""",
-        {},
+        {"days": _DAYS},
     ),
     Question(
         "dead_letters",
-        "Records that could not be processed, by reason; their bytes are kept in the topic of the dead letters.",
+        "Records that could not be processed, by reason; their bytes are kept in the topic of the dead letters."
+        " The period ends with the last of them.",
         """SELECT reason, stage, `field`, topic, state, count() AS records, min(appended_at) AS first_at,
     max(appended_at) AS last_at, any(detail) AS example
 FROM v_dead_letters
+WHERE {days:UInt32} = 0
+    OR appended_at > (SELECT max(appended_at) FROM dead_letters) - toIntervalDay({days:UInt32})
 GROUP BY reason, stage, `field`, topic, state
 ORDER BY records DESC, reason, stage, `field`, topic, state""",
-        {},
+        {"days": _DAYS},
     ),
 )
 QUESTIONS: Final[Mapping[str, Question]] = {question.name: question for question in _ALL}

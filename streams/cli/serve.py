@@ -7,11 +7,11 @@ import typer
 
 from streams.cli.addressing import ClickHouse, DataDir
 
-HELP = """Show what was found on a page in the browser: where customers lose minutes, frictions, timelines, the pipeline.
+HELP = """Show what was found on a page in the browser: minutes lost, frictions, timelines, the pipeline.
 
-It only reads, asks ClickHouse and nobody else, and loads nothing from the network. It has no authentication: it listens \
-on loopback unless told otherwise, answers only to loopback names and to those of --name, and belongs behind a proxy \
-that asks who is there when others shall see it. SIGTERM or Ctrl-C ends it. Exit code 4: the port is taken."""
+It only reads, asks ClickHouse and nobody else, and loads nothing from the network. It has no authentication: it \
+listens on loopback unless told otherwise, answers only to loopback names and to those of --name, and belongs behind a \
+proxy that asks who is there when others shall see it. SIGTERM or Ctrl-C ends it. Exit code 4: the port is taken."""
 DEFAULT_PORT = 8088
 EXIT_PORT_TAKEN = 4
 

@@ -2,16 +2,17 @@
 
 import { s } from "./dom.js";
 import { familyOf } from "./paths.js";
-import { stepText } from "./timeline.js";
+import { GAP_MS, stepText } from "./steps.js";
 import { channelName, clock, duration, moment, number, sentence, shortDay, w } from "./words.js";
 
-/** A pause that is told; shorter ones are how people act. */
-export const GAP_MS = 30 * 60_000;
 const LABELS = 104;
 const RIGHT = 16;
 const LANE = 34;
 const AXIS = 30;
 const FLAGS = 24;
+const TICK = 84;
+const DAY = 86_400_000;
+const LEAST_STEP = 26;
 const DOT = 5.5;
 /** Touchpoints nearer than that are drawn as one mark with their number. */
 const NEAR = 15;
@@ -31,12 +32,28 @@ export function gapsOf(touchpoints) {
   return gaps;
 }
 
-export function lanePicture(touchpoints, frictions, available, said) {
-  const width = Math.max(available, LEAST_WIDTH);
+/** Where times lie: to scale, or each moment at which something happens as far from the last as every other. */
+function placing(touchpoints, isEven, from, to) {
+  const moments = [...new Set(touchpoints.map((touchpoint) => touchpoint.at))].sort((a, b) => a - b);
+  const end = Math.max(...touchpoints.map((touchpoint) => touchpoint.until), moments[0] + 60_000);
+  if (end > moments.at(-1)) moments.push(end);
+  if (!isEven) return (at) => from + ((at - moments[0]) / (end - moments[0])) * (to - from);
+  const step = (to - from) / (moments.length - 1);
+  return (at) => {
+    const next = moments.findIndex((each) => each > at);
+    if (next === -1) return to;
+    if (next === 0) return from;
+    return from + step * (next - 1 + (at - moments[next - 1]) / (moments[next] - moments[next - 1]));
+  };
+}
+
+/** The picture of a journey in `available` pixels; `isEven` gives every step the same room. */
+export function lanePicture(touchpoints, frictions, available, { said, isEven }) {
+  const width = Math.max(available, LEAST_WIDTH, isEven ? LABELS + touchpoints.length * LEAST_STEP : 0);
   const channels = [...new Set(touchpoints.map((touchpoint) => touchpoint.channel))];
   const first = touchpoints[0].at;
   const last = Math.max(...touchpoints.map((touchpoint) => touchpoint.until), first + 60_000);
-  const x = (at) => LABELS + 12 + ((at - first) / (last - first)) * (width - LABELS - RIGHT - 24);
+  const x = placing(touchpoints, isEven, LABELS + 12, width - RIGHT - 12);
   const top = frictions.length ? FLAGS : 6;
   const y = (channel) => top + LANE * (channels.indexOf(channel) + 0.5);
   const bottom = top + LANE * channels.length;
@@ -50,7 +67,7 @@ export function lanePicture(touchpoints, frictions, available, said) {
       s("rect", { class: index % 2 ? "lane odd" : "lane", x: LABELS, y: top + LANE * index, width: width - LABELS, height: LANE }),
       s("text", { class: "lane-name", x: LABELS - 10, y: y(channel) + 4, "text-anchor": "end" }, channelName(channel)),
     ]),
-    axis(first, last, x, bottom + gapRow, top, height),
+    axis(isEven ? evenTicks(touchpoints, x) : trueTicks(first, last, x), x, bottom + gapRow, top, height),
     gaps.map((gap) => gapBar(gap, x, bottom + 3, gapRow - 6)),
     gaps.length > 0 && s("text", { class: "lane-name quiet", x: LABELS - 10, y: bottom + gapRow / 2 + 4, "text-anchor": "end" }, w("journey.between")),
     way(touchpoints, x, y),
@@ -60,16 +77,27 @@ export function lanePicture(touchpoints, frictions, available, said) {
   );
 }
 
-function axis(first, last, x, base, top, height) {
-  const pixels = x(last) - x(first);
-  const step = NICE_STEPS.find((each) => (each / (last - first)) * pixels >= 84) ?? NICE_STEPS.at(-1);
+/** Times at round steps, as many as have room. */
+function trueTicks(first, last, x) {
+  const step = NICE_STEPS.find((each) => (each / (last - first)) * (x(last) - x(first)) >= TICK) ?? NICE_STEPS.at(-1);
   const ticks = [];
   for (let at = Math.ceil(first / step) * step; at <= last; at += step) ticks.push(at);
-  if (!ticks.length) ticks.push(first);
+  return ticks.length ? ticks : [first];
+}
+
+/** Times of touchpoints, as many as have room. */
+function evenTicks(touchpoints, x) {
+  const ticks = [];
+  for (const { at } of touchpoints) if (!ticks.length || x(at) - x(ticks.at(-1)) >= TICK + 20) ticks.push(at);
+  return ticks;
+}
+
+function axis(ticks, x, base, top, height) {
+  const isDaily = ticks.length > 1 && ticks.every((at) => at % DAY === 0);
   let before = "";
   return ticks.map((at) => {
     const onDay = shortDay(at);
-    const text = step >= 86_400_000 ? onDay : onDay === before ? clock(at) : `${onDay} ${clock(at)}`;
+    const text = isDaily ? onDay : onDay === before ? clock(at) : `${onDay} ${clock(at)}`;
     before = onDay;
     return [
       s("line", { class: "grid-line", x1: x(at), x2: x(at), y1: top, y2: base }),

@@ -67,7 +67,7 @@ async function show({ isNewView = false } = {}) {
 
 function periodText(place) {
   const until = day(span.newest_event_at);
-  return place.days && place.view !== "pipeline" && !place.key
+  return place.days
     ? w("period.said", { days: w(`days.${place.days}`), until })
     : w("period.all", { from: day(span.oldest_event_at), until });
 }

@@ -93,6 +93,6 @@ export function table(caption, columns, rows, options = {}) {
 }
 
 /** The same as a table that is folded away under a picture. */
-export function asTable(caption, columns, rows) {
-  return h("details", { class: "as-table" }, h("summary", {}, w("as-table")), table(caption, columns, rows));
+export function asTable(caption, columns, rows, { summary = w("as-table"), open = false } = {}) {
+  return h("details", { class: "as-table", open }, h("summary", {}, summary), table(caption, columns, rows));
 }

@@ -6,7 +6,8 @@ import { duration, moment, number, share, w } from "./words.js";
 
 const MINUTE = 60_000;
 
-export function pipeline(_place, { signal, span }) {
+export function pipeline(place, { signal }) {
+  const given = { days: place.days };
   const view = h("div", { class: "grid" });
   view.append(
     panel({ title: w("span.title"), question: "span", wide: true, signal }, ({ records: [found] }) =>
@@ -14,24 +15,24 @@ export function pipeline(_place, { signal, span }) {
         n: found.touchpoints, from: moment(found.oldest_event_at), until: moment(found.newest_event_at),
       })),
     ),
-    listing("checkpoints", signal, [
+    listing("checkpoints", { signal }, [
       { title: w("group"), cell: (row) => row.consumer_group },
       { title: w("topic"), cell: (row) => row.topic },
       { title: w("partition"), number: true, cell: (row) => String(row.partition) },
       { title: w("offset"), number: true, cell: (row) => number(row.next_offset) },
       { title: w("watermark"), cell: (row) => moment(row.watermark) },
-      { title: w("behind"), number: true, cell: (row) => behind(row, span) },
+      { title: w("behind"), number: true, cell: (row) => behind(row) },
       { title: w("written"), cell: (row) => moment(row.last_written_at) },
     ]),
-    listing("producers", signal, [
+    listing("producers", { signal, given }, [
       { title: w("source"), cell: (row) => (row.tenant === "default" ? row.source : `${row.tenant}/${row.source}`) },
       { title: w("touchpoints"), number: true, cell: (row) => number(row.touchpoints) },
-      { title: w("late"), number: true, cell: (row) => `${number(row.late_touchpoints)} (${share(row.late_touchpoints, row.touchpoints)})` },
-      { title: w("very-late"), number: true, cell: (row) => number(row.very_late_touchpoints) },
-      { title: w("corrected"), number: true, cell: (row) => share(row.corrected_share, 1) },
-      { title: w("last-event"), cell: (row) => moment(row.last_event_time) },
+      { title: w("late"), number: true, cell: (row) => `${number(row.late)} (${share(row.late, row.live)})` },
+      { title: w("very-late"), number: true, cell: (row) => number(row.very_late) },
+      { title: w("corrected"), number: true, cell: (row) => share(row.corrected, row.touchpoints) },
+      { title: w("last-event"), cell: (row) => moment(row.last_event_at) },
     ]),
-    listing("dead_letters", signal, [
+    listing("dead_letters", { signal, given }, [
       { title: w("reason"), cell: (row) => h("span", { title: row.example }, row.reason) },
       { title: w("stage"), cell: (row) => row.stage },
       { title: w("field"), cell: (row) => row.field || "–" },
@@ -48,9 +49,9 @@ function behind(row) {
   return row.minutes_behind_newest_event === null ? "–" : duration(row.minutes_behind_newest_event * MINUTE);
 }
 
-function listing(question, signal, columns, words = question) {
+function listing(question, context, columns, words = question) {
   const title = w(`${words}.title`);
-  return panel({ title, note: w(`${words}.note`), question, wide: true, signal }, (answer) =>
-    answer.records.length ? table(title, columns, answer.records) : h("p", { class: "muted" }, w(words === "producers" ? "empty.title" : `${words}.none`)),
+  return panel({ title, note: w(`${words}.note`), question, wide: true, ...context }, (answer) =>
+    answer.records.length ? table(title, columns, answer.records) : h("p", { class: "muted" }, w(`${words}.none`)),
   );
 }

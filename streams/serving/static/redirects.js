@@ -44,7 +44,7 @@ function cell(record, most, place) {
   if (!record) return h("td", { class: "nobody" }, "·");
   const said = w("redirects.cell", {
     n: record.redirects, from: channelName(record.from_channel), to: channelName(record.to_channel),
-    arrived: record.arrived, lost: record.lost, minutes: record.minutes,
+    arrived: record.arrived, lost: record.lost, solved: record.solved, minutes: record.minutes,
   });
   const filters = { rule: "channel_redirect", channel: record.from_channel };
   const found = h(

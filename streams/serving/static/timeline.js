@@ -4,18 +4,20 @@ import { ask } from "./asking.js";
 import { add, h } from "./dom.js";
 import { evidenceOf } from "./evidence.js";
 import { severityMark } from "./frictions.js";
-import { GAP_MS, gapsOf, lanePicture } from "./lanes.js";
-import { asTable, drawn, panel, table, trouble } from "./panel.js";
+import { gapsOf, lanePicture } from "./lanes.js";
+import { drawn, panel, table, trouble } from "./panel.js";
 import { hashOf } from "./place.js";
 import { sourceButtons } from "./source.js";
-import { cause, channelName, duration, moment, number, sentence, status, w } from "./words.js";
+import { stepTable } from "./steps.js";
+import { cause, channelName, duration, number, sentence, status, w } from "./words.js";
 
 const KEY = /^[0-9a-f]{32}$/;
 /** Journeys without friction are folded away once there are more than so many journeys. */
 const FEW = 3;
+const DAY = 86_400_000;
 
-export function timeline(place, { signal, go }) {
-  return place.key ? person(place, signal) : persons(place, signal, go);
+export function timeline(place, { signal, go, span }) {
+  return place.key ? person(place, signal, span) : persons(place, signal, go);
 }
 
 function persons(place, signal, go) {
@@ -60,7 +62,7 @@ function search(open) {
   );
 }
 
-function person(place, signal) {
+function person(place, signal, span) {
   const view = h("div", { class: "person", "aria-busy": "true", "data-question": "person" });
   const load = async () => {
     view.setAttribute("aria-busy", "true");
@@ -70,7 +72,7 @@ function person(place, signal) {
         ["person", "person_touchpoints", "person_journeys", "person_frictions"].map((name) => ask(name, key, signal)),
       );
       view.replaceChildren();
-      add(view, story(place, { numbers, touchpoints, journeys, frictions }));
+      add(view, story(place, span, { numbers, touchpoints, journeys, frictions }));
     } catch (error) {
       if (error.name === "AbortError") return;
       view.replaceChildren(trouble(error, load));
@@ -81,7 +83,7 @@ function person(place, signal) {
   return view;
 }
 
-function story(place, answers) {
+function story(place, span, answers) {
   const back = h("p", {}, h("a", { href: hashOf({ view: "timeline", days: place.days }) }, `← ${w("person.back")}`));
   const touchpoints = answers.touchpoints.records.map((touchpoint) => ({
     ...touchpoint, at: Date.parse(touchpoint.event_time), until: Date.parse(touchpoint.end_time),
@@ -104,9 +106,11 @@ function story(place, answers) {
   });
   const rest = touchpoints.filter((touchpoint) => !told.has(touchpoint.touchpoint_key));
   if (rest.length) parts.push({ number: 0, journey: null, touchpoints: rest, frictions: [] });
+  const since = place.days ? Date.parse(span.newest_event_at) - place.days * DAY : -Infinity;
+  const isAsked = (part) => part.frictions.some((friction) => friction.friction_id === place.filters.friction);
+  const outside = parts.filter((part) => (part.touchpoints.at(-1)?.at ?? since) < since && !isAsked(part));
   // What hurt comes first; what went well is a click away.
-  const isQuiet = (part) => parts.length > FEW && !part.frictions.length;
-  const quiet = parts.filter(isQuiet);
+  const quiet = parts.filter((part) => parts.length > FEW && !part.frictions.length && !outside.includes(part));
   return [
     back,
     h(
@@ -119,16 +123,30 @@ function story(place, answers) {
         touchpoints: numbers.touchpoints, journeys: numbers.journeys, frictions: numbers.frictions, minutes: Math.round(numbers.effort_minutes),
       })),
       answers.touchpoints.records.length >= 5000 && h("p", { class: "note" }, w("person.cut", { n: 5000 })),
-      legend(),
+      h("div", { class: "below" }, legend(), scales(place)),
     ),
-    parts.filter((part) => !isQuiet(part)).map((part) => journeyPanel(part, place, answers)),
-    quiet.length > 0 && h(
-      "details",
-      { class: "quiet" },
-      h("summary", {}, w("journey.more", { n: quiet.length })),
-      quiet.map((part) => journeyPanel(part, place, answers)),
-    ),
+    parts.filter((part) => !outside.includes(part) && !quiet.includes(part)).map((part) => journeyPanel(part, place, answers)),
+    folded("journey.more", quiet, place, answers),
+    folded("journey.outside", outside, place, answers),
   ];
+}
+
+function folded(words, parts, place, answers) {
+  if (!parts.length) return null;
+  const box = h("details", { class: "quiet" }, h("summary", {}, w(words, { n: parts.length })));
+  // Drawn when it is looked at: somebody may have hundreds of journeys.
+  box.addEventListener("toggle", () => {
+    if (box.open && box.childElementCount === 1) add(box, parts.map((part) => journeyPanel(part, place, answers)));
+  });
+  return box;
+}
+
+function scales(place) {
+  const link = (scale) => h("a", {
+    "data-focus": `scale-${scale}`, "aria-current": (place.filters.scale ?? "true") === scale ? "true" : null,
+    href: hashOf({ ...place, filters: { ...place.filters, scale: scale === "even" ? scale : "" } }),
+  }, w(`scale.${scale}`));
+  return h("div", { class: "periods", role: "group", "aria-label": w("scale") }, link("true"), link("even"));
 }
 
 function legend() {
@@ -151,9 +169,11 @@ function journeyPanel({ number: index, journey, touchpoints, frictions }, place,
     h("div", { class: "panel-head" }, h("h2", { id }, title),
       h("div", { class: "panel-tools" }, journey && sourceButtons(answers.journeys, title))),
     facts && h("p", { class: "note" }, facts),
-    touchpoints.length > 0 && drawn((width) => lanePicture(touchpoints, frictions, width, spoken(touchpoints, frictions))),
+    touchpoints.length > 0 && drawn((width) => lanePicture(touchpoints, frictions, width, {
+      said: spoken(touchpoints, frictions), isEven: place.filters.scale === "even",
+    })),
     frictions.length > 0 && frictionList(frictions, place, answers),
-    touchpoints.length > 0 && steps(touchpoints),
+    touchpoints.length > 0 && stepTable(touchpoints),
   ]);
   return box;
 }
@@ -183,34 +203,4 @@ function frictionList(frictions, place, answers) {
       return h("li", {}, details, h("p", { class: "muted" }, about.filter(Boolean).join(" · ")));
     })),
   );
-}
-
-function steps(touchpoints) {
-  let until = null;
-  const rows = touchpoints.map((touchpoint) => {
-    const gap = until === null ? 0 : touchpoint.at - until;
-    until = Math.max(until ?? 0, touchpoint.until);
-    return { ...touchpoint, gap };
-  });
-  return asTable(
-    w("journey.steps"),
-    [
-      { title: w("when"), cell: (row) => h("time", { datetime: row.event_time }, moment(row.event_time)) },
-      { title: w("before"), cell: (row) => (row.gap >= GAP_MS ? duration(row.gap) : "") },
-      { title: w("channel"), cell: (row) => channelName(row.channel) + (row.channel_detail ? ` (${row.channel_detail})` : "") },
-      { title: w("what"), cell: stepText },
-      { title: w("team"), cell: (row) => row.team },
-    ],
-    rows,
-  );
-}
-
-/** What a touchpoint is, in the producers' own words. */
-export function stepText(touchpoint) {
-  const facts = [
-    touchpoint.kind, touchpoint.redirect_to && `→ ${channelName(touchpoint.redirect_to)}`, touchpoint.touchpoint,
-    touchpoint.topic, touchpoint.reason, touchpoint.outcome,
-    touchpoint.wait_minutes ? w("journey.waited", { duration: duration(touchpoint.wait_minutes * 60_000) }) : "",
-  ];
-  return facts.filter(Boolean).join(", ");
 }

@@ -2,7 +2,7 @@
 
 export const LANGUAGES = { en: "English", de: "Deutsch" };
 
-/** Texts by key: English, German. `{name}` is filled in. */
+/** Texts by key: English, German. `{name}` is filled in; `{name|one|many}` is a number with its noun. */
 const WORDS = {
   "skip": ["Skip to content", "Zum Inhalt springen"],
   "views": ["Views", "Ansichten"],
@@ -37,8 +37,8 @@ const WORDS = {
   "foot.version": ["customer journeys {version}", "customer journeys {version}"],
 
   "source.title": ["The query behind it", "Die Abfrage dahinter"],
-  "source.note": ["{rows} rows in {ms} ms. Any ClickHouse client answers it the same way.",
-    "{rows} Zeilen in {ms} ms. Jeder ClickHouse-Client beantwortet sie genauso."],
+  "source.note": ["{rows|row|rows} in {ms} ms. Any ClickHouse client answers it the same way.",
+    "{rows|Zeile|Zeilen} in {ms} ms. Jeder ClickHouse-Client beantwortet sie genauso."],
   "source.copy": ["Copy", "Kopieren"],
   "source.copied": ["copied", "kopiert"],
   "source.not-copied": ["The browser does not allow it; select the text and copy it.",
@@ -83,7 +83,7 @@ const WORDS = {
   "trend.said": ["Minutes lost by day, from {from} to {until}: at most {most} on {day}.",
     "Verlorene Minuten je Tag, {from} bis {until}: am meisten {most} am {day}."],
   "trend.hint": ["Arrow keys or the pointer tell each day.", "Pfeiltasten oder Zeiger nennen jeden Tag."],
-  "trend.day": ["{day}: {minutes} min, {postings} postings", "{day}: {minutes} min, {postings} Buchungen"],
+  "trend.day": ["{day}: {minutes} min, {postings|posting|postings}", "{day}: {minutes} min, {postings|Buchung|Buchungen}"],
   "day": ["Day", "Tag"],
   "postings": ["Postings", "Buchungen"],
   "redirects.title": ["Who is sent where", "Wer wohin geschickt wird"],
@@ -91,8 +91,8 @@ const WORDS = {
     "Verweise von Kanal (Zeile) zu Kanal (Spalte); darunter, wie viele dort ankamen."],
   "redirects.none": ["Nobody was sent elsewhere in this period.", "In diesem Zeitraum wurde niemand weitergeschickt."],
   "redirects.corner": ["from \\ to", "von \\ nach"],
-  "redirects.cell": ["{n} sent from {from} to {to}, {arrived} arrived, {lost} got lost, {minutes} min",
-    "{n} von {from} zu {to} geschickt, {arrived} kamen an, {lost} gingen verloren, {minutes} min"],
+  "redirects.cell": ["{n} sent from {from} to {to}, {arrived} arrived, {lost} got lost, {solved} solved, {minutes} min",
+    "{n} von {from} zu {to} geschickt, {arrived} kamen an, {lost} gingen verloren, {solved} gelöst, {minutes} min"],
   "redirects.arrived": ["{share} arrived", "{share} kamen an"],
   "paths.title": ["Ways through the channels", "Wege durch die Kanäle"],
   "paths.note": ["Journeys that used more than one channel, step by step: the second chat is another step than the first.",
@@ -100,8 +100,8 @@ const WORDS = {
   "paths.none": ["No journey used more than one channel in this period.",
     "In diesem Zeitraum nutzte keine Reise mehr als einen Kanal."],
   "paths.said": ["Sankey diagram of {n} journeys: {top}.", "Sankey-Diagramm von {n} Reisen: {top}."],
-  "paths.link": ["{from} to {to}: {n} journeys, {minutes} min of effort",
-    "{from} zu {to}: {n} Reisen, {minutes} min Aufwand"],
+  "paths.link": ["{from} to {to}: {n|journey|journeys}, {minutes} min of effort",
+    "{from} zu {to}: {n|Reise|Reisen}, {minutes} min Aufwand"],
   "step": ["Step", "Schritt"],
   "from": ["From", "Von"],
   "to": ["To", "Nach"],
@@ -121,8 +121,8 @@ const WORDS = {
   "order.minutes": ["most minutes first", "meiste Minuten zuerst"],
   "order.severity": ["most severe first", "schwerste zuerst"],
   "frictions.title": ["What happened", "Was geschah"],
-  "frictions.sums": ["{n} frictions of {persons} persons, {minutes} customer minutes",
-    "{n} Reibungen von {persons} Personen, {minutes} Kundenminuten"],
+  "frictions.sums": ["{n|friction|frictions} of {persons|person|persons}, {minutes} customer minutes",
+    "{n|Reibung|Reibungen} von {persons|Person|Personen}, {minutes} Kundenminuten"],
   "frictions.none": ["No friction fits. Take a filter away, or choose a longer period.",
     "Keine Reibung passt. Ein Filter weniger oder ein längerer Zeitraum hilft."],
   "when": ["When (UTC)", "Wann (UTC)"],
@@ -168,8 +168,8 @@ const WORDS = {
   "person.most": ["Who lost most", "Wer am meisten verlor"],
   "person.most.note": ["Persons are keyed hashes; nothing here tells who somebody is.",
     "Personen sind geschlüsselte Hashes; nichts hier verrät, wer jemand ist."],
-  "person.sums": ["{touchpoints} touchpoints, {journeys} journeys, {frictions} frictions, {minutes} min lost",
-    "{touchpoints} Kontaktpunkte, {journeys} Reisen, {frictions} Reibungen, {minutes} min verloren"],
+  "person.sums": ["{touchpoints|touchpoint|touchpoints}, {journeys|journey|journeys}, {frictions|friction|frictions}, {minutes} min lost",
+    "{touchpoints|Kontaktpunkt|Kontaktpunkte}, {journeys|Reise|Reisen}, {frictions|Reibung|Reibungen}, {minutes} min verloren"],
   "person.cut": ["Only the first {n} touchpoints are shown.", "Nur die ersten {n} Kontaktpunkte werden gezeigt."],
   "person.back": ["All persons", "Alle Personen"],
   "journey.title": ["Journey {n}: {topic}", "Reise {n}: {topic}"],
@@ -177,18 +177,22 @@ const WORDS = {
   "journey.none": ["In no journey", "In keiner Reise"],
   "journey.facts": ["{channels} · {status} · {duration} from first to last touchpoint · {minutes} min of effort",
     "{channels} · {status} · {duration} vom ersten bis zum letzten Kontaktpunkt · {minutes} min Aufwand"],
-  "journey.said": ["Timeline to scale: {n} touchpoints on {channels}, {gaps} gaps of half an hour or more, the longest {longest}; {frictions} frictions. The table below has every step.",
-    "Maßstäblicher Verlauf: {n} Kontaktpunkte auf {channels}, {gaps} Lücken von einer halben Stunde oder mehr, die längste {longest}; {frictions} Reibungen. Die Tabelle darunter hat jeden Schritt."],
+  "journey.said": ["Timeline: {n|touchpoint|touchpoints} on {channels}, {gaps|gap|gaps} of half an hour or more, the longest {longest}; {frictions|friction|frictions}. The table below has every step.",
+    "Verlauf: {n|Kontaktpunkt|Kontaktpunkte} auf {channels}, {gaps|Lücke|Lücken} von einer halben Stunde oder mehr, die längste {longest}; {frictions|Reibung|Reibungen}. Die Tabelle darunter hat jeden Schritt."],
   "journey.between": ["between", "dazwischen"],
   "journey.gap": ["{duration} without any contact", "{duration} ohne Kontakt"],
   "journey.waited": ["waited {duration}", "wartete {duration}"],
   "journey.steps": ["Step by step", "Schritt für Schritt"],
   "journey.frictions": ["Frictions", "Reibungen"],
-  "journey.more": ["{n} journeys without friction", "{n} Reisen ohne Reibung"],
+  "journey.more": ["{n|journey|journeys} without friction", "{n|Reise|Reisen} ohne Reibung"],
   "legend.inbound": ["customer to company", "Kunde an Firma"],
   "legend.outbound": ["company to customer", "Firma an Kunde"],
   "legend.internal": ["inside the company", "innerhalb der Firma"],
-  "legend.gap": ["time between, to scale", "Zeit dazwischen, maßstäblich"],
+  "legend.gap": ["time between", "Zeit dazwischen"],
+  "scale": ["Time axis", "Zeitachse"],
+  "scale.true": ["to scale", "maßstäblich"],
+  "scale.even": ["even steps", "gleiche Schritte"],
+  "journey.outside": ["{n|journey|journeys} outside this period", "{n|Reise|Reisen} außerhalb dieses Zeitraums"],
   "legend.friction": ["friction", "Reibung"],
   "channel": ["Channel", "Kanal"],
   "before": ["Before it", "Davor"],
@@ -212,6 +216,7 @@ const WORDS = {
   "producers.title": ["Sources, and how late they are", "Quellen, und wie spät sie sind"],
   "producers.note": ["Late: appended to the log more than an hour after it happened; very late: more than 90 days. Imported history does not count. Duplicates leave no row; the workers' metrics count them.",
     "Spät: mehr als eine Stunde nach dem Ereignis ins Log geschrieben; sehr spät: mehr als 90 Tage. Importierte Vergangenheit zählt nicht. Doppelte hinterlassen keine Zeile; die Metriken der Worker zählen sie."],
+  "producers.none": ["Nothing in this period.", "Nichts in diesem Zeitraum."],
   "source": ["Source", "Quelle"],
   "touchpoints": ["Touchpoints", "Kontaktpunkte"],
   "late": ["Late", "Spät"],
@@ -219,8 +224,8 @@ const WORDS = {
   "corrected": ["Clock corrected", "Uhr korrigiert"],
   "last-event": ["Last event (UTC)", "Letztes Ereignis (UTC)"],
   "dead.title": ["Dead letters, by reason", "Abgelehntes, nach Grund"],
-  "dead.note": ["Records that could not be processed. Nothing is lost: journeys dead-letters list, replay, drop.",
-    "Sätze, die sich nicht verarbeiten ließen. Nichts ist verloren: journeys dead-letters list, replay, drop."],
+  "dead.note": ["Records that could not be processed. Nothing is lost: journeys dead-letters list, replay, drop. By topic and not by producer: what cannot be read does not say who sent it.",
+    "Sätze, die sich nicht verarbeiten ließen. Nichts ist verloren: journeys dead-letters list, replay, drop. Nach Topic und nicht nach Erzeuger: was sich nicht lesen lässt, sagt nicht, wer es geschickt hat."],
   "dead.none": ["None: everything that was sent could be read.", "Keine: alles Gesendete war lesbar."],
   "reason": ["Reason", "Grund"],
   "stage": ["Where", "Wo"],
@@ -297,7 +302,11 @@ function of(pair) {
 export function w(key, values = {}) {
   const pair = WORDS[key];
   if (!pair) throw new Error(`no words for ${key}`);
-  return of(pair).replaceAll(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name]) : values[name]));
+  return of(pair).replaceAll(/\{(\w+)(?:\|([^|}]*)\|([^|}]*))?\}/g, (_, name, one, many) => {
+    const value = values[name];
+    const text = typeof value === "number" ? number(value, 1) : value;
+    return many === undefined ? text : `${text} ${value === 1 ? one : many}`;
+  });
 }
 
 export function cause(id) {
@@ -319,16 +328,21 @@ export function status(id) {
   return ["open", "cleared", "closed"].includes(id) ? w(`status.${id}`) : id;
 }
 
+/** The reader's own way to write, where it is of the page's language: en-GB writes days otherwise than en-US. */
+function locale() {
+  return navigator.languages.find((each) => each.startsWith(language)) ?? (language === "de" ? "de-DE" : "en-GB");
+}
+
 export function number(value, digits = 0) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 }
 
 export function share(part, whole) {
-  return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 }).format(whole ? part / whole : 0);
+  return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(whole ? part / whole : 0);
 }
 
 function written(value, options) {
-  return new Intl.DateTimeFormat(language, { timeZone: "UTC", ...options }).format(new Date(value));
+  return new Intl.DateTimeFormat(locale(), { timeZone: "UTC", ...options }).format(new Date(value));
 }
 
 export function day(value) {
