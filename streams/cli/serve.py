@@ -39,6 +39,7 @@ def command(
 ) -> None:
     """Serve the page."""
     import asyncio
+    import signal
     import webbrowser
 
     from streams.cli.output import friendly_errors
@@ -69,8 +70,15 @@ def command(
 
     place = Place(version=CODE_VERSION, database=address.database, clickhouse_http=clickhouse_http)
     app = make_app(address, place, frozenset(each.lower() for each in name or ()))
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(app, host=host, port=port, on_ready=tell, stop=stop)
+
     try:
-        asyncio.run(serve(app, host=host, port=port, on_ready=tell))
+        asyncio.run(run())
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             typer.echo(f"error: cannot listen on {host}:{port}: {error.strerror}", err=True)

@@ -1,7 +1,6 @@
 """The page's server: its files, and each question of the catalogue as JSON and as CSV. It can only read."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -76,18 +75,19 @@ def make_app(address: ClickHouseAddress, place: Place, names: frozenset[str] = f
 
 
 async def serve(
-    app: web.Application, *, host: str, port: int, on_ready: Callable[[str], None], stop: asyncio.Event | None = None
+    app: web.Application,
+    *,
+    host: str,
+    port: int,
+    on_ready: Callable[[str], None],
+    stop: asyncio.Event,
 ) -> None:
-    """Serve until SIGTERM or SIGINT (or `stop`), then return. `on_ready` gets the address.
+    """Serve until `stop` is set, then return. `on_ready` gets the address.
 
     Raises:
         OSError: the port is taken, or the host is not ours.
 
     """
-    stop = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_ in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_, stop.set)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:

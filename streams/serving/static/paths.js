@@ -9,6 +9,9 @@ const LEAST_HEIGHT = 220;
 const MOST_HEIGHT = 520;
 const NODE = 10;
 const LEAST_STEP_WIDTH = 150;
+/** What a character of a name takes at most, on average, and the number after it. */
+const CHARACTER = 7.2;
+const COUNT = 58;
 
 /** Classes by kind of channel, so that the same channel looks the same everywhere. */
 const FAMILIES = {
@@ -63,12 +66,14 @@ export function sankeyPicture(records, width) {
   const height = Math.min(Math.max(tallest * ROW * 1.6, LEAST_HEIGHT), MOST_HEIGHT);
   // On a phone the steps do not fit beside each other: the picture is wider than its box, which scrolls.
   const wide = Math.max(width, steps * LEAST_STEP_WIDTH);
+  const names = graph.nodes.filter((node) => node.step === steps).map((node) => stepName(node.step, node.channel));
+  const room = Math.max(...names.map((name) => name.length)) * CHARACTER + COUNT;
   const { nodes, links } = sankey()
     .nodeId((node) => node.id)
     .nodeAlign((node) => node.step - 1)
     .nodeWidth(NODE)
     .nodePadding(14)
-    .extent([[1, 6], [wide - 110, height - 6]])({
+    .extent([[1, 6], [wide - room, height - 6]])({
       nodes: graph.nodes.map((node) => ({ ...node })), links: graph.links.map((link) => ({ ...link })),
     });
   const ribbon = sankeyLinkHorizontal();
