@@ -56,7 +56,7 @@ def command(
 ) -> None:
     """Run the whole pipeline on generated customers."""
     from streams.cli.output import friendly_errors
-    from streams.stack.local import StackError
+    from streams.stack.local import StackError, load_state
 
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="journeys-demo-"))
@@ -65,8 +65,12 @@ def command(
         _print_findings(settings, company)
     _note(f"\ndone in {time.monotonic() - began:.0f} s")
     if keep:
-        typer.echo(f"\nstill running; look around with: journeys frictions --data-dir {folder}")
+        stack = load_state(folder)
+        page = f"open {stack.page} in the browser, or: " if stack else ""
+        typer.echo(f"\nstill running; to look around {page}journeys frictions --data-dir {folder}")
         typer.echo(f"stop it with: journeys down --data-dir {folder}")
+    else:
+        _note("to see it on a page in the browser: journeys demo --keep")
 
 
 def _note(text: str) -> None:

@@ -10,15 +10,26 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_FLAGS: Final = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
+FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 )
 
 
+def found_chromium() -> str | None:
+    """Path of a Chromium or Chrome on this machine."""
+    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
 def chromium() -> str:
-    """Path of a Chromium or Chrome; skips the test where there is none, but fails where CI wants it."""
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    """The same; skips the test where there is none, but fails where CI wants it."""
+    found = found_chromium()
     if found is not None:
         return found
     reason = f"no browser is on the PATH, looked for {', '.join(_NAMES)}"
@@ -32,7 +43,7 @@ def running_browser() -> Iterator[Browser]:
     """A browser without windows."""
     path = chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS.split())
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         try:
             yield browser
         finally:

@@ -25,7 +25,7 @@ function persons(place, signal, go) {
   return h(
     "div",
     { class: "grid" },
-    h("section", { class: "panel wide", "aria-label": w("person.search") }, search((key) => go({ ...place, key, filters: {} }))),
+    h("div", { class: "panel wide" }, search((key) => go({ ...place, key, filters: {} }))),
     panel(
       { title: w("person.most"), note: w("person.most.note"), question: "persons", given: { days: place.days }, wide: true, signal },
       (answer) => answer.records.length ? table(

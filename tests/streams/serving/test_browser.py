@@ -233,7 +233,7 @@ def _minutes(text: str) -> int:
 def test_a_timeline_opens_by_key_and_a_wrong_key_is_told(watched: Watched, person: str) -> None:
     watched.open("#/timeline")
     tab = watched.tab
-    key = tab.get_by_label("Person key")
+    key = tab.get_by_role("searchbox", name="Person key")
     key.fill("4711")
     key.press("Enter")
     expect(tab.locator("#person-hint")).to_contain_text("this has 4 characters")
@@ -275,6 +275,7 @@ def test_the_period_holds_on_every_view_and_in_shared_links(watched: Watched) ->
 def test_the_whole_page_speaks_german_and_remembers_it(watched: Watched, page: Page) -> None:
     watched.open("#/frictions?days=0")
     tab = watched.tab
+    tab.locator("select[name=language]").focus()
     tab.select_option("select[name=language]", "de")
     watched.settle()
     assert tab.locator("html").get_attribute("lang") == "de"
