@@ -20,6 +20,7 @@ from tests.support.command_line import one_line
 from tests.support.deadline import wait_until
 from tests.support.local_broker import free_port, running_broker
 from tests.support.local_clickhouse import running_clickhouse
+from tests.support.running_page import Page
 from tests.support.running_stack import FREE_PORTS, Stack, running_stack, without_versions
 
 pytestmark = pytest.mark.stack
@@ -111,6 +112,9 @@ def test_status_lists_each_process_with_pid_address_and_state(stack: Stack) -> N
     assert by_name["clickhouse"] == found["clickhouse"]
     assert by_name["door"] == found["door"]
     assert by_name["page"] == found["page"]
+    page = Page(found["page"])
+    assert page.ask("span").status == 200
+    assert page.get("/api").json["clickhouse_http"] == found["clickhouse_http"]
     table = stack.run("status", code=0).stdout
     assert table.splitlines()[0].split() == ["name", "state", "pid", "address"]
     assert [line.split()[0] for line in table.splitlines()[1:-1]] == NAMES

@@ -4,8 +4,20 @@ import { h } from "./dom.js";
 import { hashOf } from "./place.js";
 import { CAUSES, cause, number, w } from "./words.js";
 
+/** So many causes are shown at once; what follows costs little, and is a click away. */
+const FEW = 8;
+
 export function causeBars(records, place) {
   const most = Math.max(...records.map((record) => record.minutes), 1);
+  const rest = records.slice(FEW);
+  return [
+    bars(records.slice(0, FEW), most, place),
+    rest.length > 0 && h("details", { class: "more" },
+      h("summary", {}, w("causes.more", { n: rest.length })), bars(rest, most, place)),
+  ];
+}
+
+function bars(records, most, place) {
   return h(
     "table",
     { class: "bars" },

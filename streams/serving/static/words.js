@@ -73,6 +73,7 @@ const WORDS = {
   "causes.title": ["Minutes lost, by cause", "Verlorene Minuten nach Ursache"],
   "causes.note": ["Every minute once. Each bar leads to its frictions.",
     "Jede Minute einmal. Jeder Balken führt zu seinen Reibungen."],
+  "causes.more": ["{n|further cause|further causes}", "{n|weitere Ursache|weitere Ursachen}"],
   "cause": ["Cause", "Ursache"],
   "minutes": ["Minutes", "Minuten"],
   "persons": ["Persons", "Personen"],
