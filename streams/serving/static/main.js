@@ -13,11 +13,14 @@ import { timeline } from "./timeline.js";
 import { day, LANGUAGES, speak, spoken, w } from "./words.js";
 
 const SHOWN = { overview, frictions, timeline, pipeline };
+/** How long it is believed how far the data reaches: who clicks through the views need not wait for it each time. */
+const SPAN_HOLDS_MS = 30_000;
 const THEMES = ["system", "light", "dark"];
 const main = document.getElementById("main");
 
 let running = new AbortController();
 let span = null;
+let spanAt = -Infinity;
 let server = null;
 
 function remembered(name) {
@@ -50,8 +53,10 @@ async function show({ isNewView = false } = {}) {
   const focused = focusPath();
   frame(place);
   try {
-    const [found] = (await ask("span", {}, signal)).records;
-    span = found;
+    if (!span?.touchpoints || performance.now() - spanAt > SPAN_HOLDS_MS) {
+      [span] = (await ask("span", {}, signal)).records;
+      spanAt = performance.now();
+    }
   } catch (error) {
     if (error.name === "AbortError") return;
     main.replaceChildren(h("h1", {}, w(`title.${place.view}`)), trouble(error, () => show()));

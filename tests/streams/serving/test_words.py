@@ -44,6 +44,12 @@ def test_patterns_are_called_what_their_files_call_them() -> None:
     }
 
 
+def test_all_scripts_are_fetched_at_once() -> None:
+    page = (FOLDER / "index.html").read_text(encoding="utf-8")
+    fetched = set(re.findall(r'<link rel="modulepreload" href="([\w.-]+)">', page))
+    assert fetched == SCRIPTS.keys() - {"main.js", "theme.js"}
+
+
 def test_channels_have_names() -> None:
     block = WORDS.partition("const CHANNELS = {")[2].partition("};")[0]
     assert set(re.findall(r"(\w+): \[", block)) == CHANNELS
