@@ -16,8 +16,15 @@ export function queryText(answer) {
   return [`-- ${answer.comment}`, ...settings, `${answer.sql};`].join("\n");
 }
 
+/** A value as ClickHouse reads one of `param_`: what its text format escapes is escaped. */
+function escaped(value) {
+  const signs = { "\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0" };
+  return String(value).replaceAll(/[\\\t\n\r\0]/g, (sign) => signs[sign]);
+}
+
+/** The same in SQL, where a text in quotes is read once more. */
 function literal(value) {
-  return typeof value === "number" ? String(value) : `'${value.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  return typeof value === "number" ? String(value) : `'${escaped(value).replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }
 
 /** Link that asks ClickHouse itself over HTTP, or `null` where its address is not known. */
@@ -26,7 +33,7 @@ export function queryLink(answer) {
   const link = new URL(place.clickhouse_http);
   link.searchParams.set("database", place.database);
   link.searchParams.set("default_format", "PrettyCompactMonoBlock");
-  for (const { name, value } of answer.parameters) link.searchParams.set(`param_${name}`, String(value));
+  for (const { name, value } of answer.parameters) link.searchParams.set(`param_${name}`, escaped(value));
   link.searchParams.set("query", answer.sql);
   return link.href;
 }

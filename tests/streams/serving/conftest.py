@@ -4,14 +4,19 @@ import pytest
 
 from sinks.clickhouse.address import ClickHouseAddress
 from tests.support import page_data
-from tests.support.local_clickhouse import running_clickhouse
+from tests.support.local_clickhouse import ClickHousePorts, running_clickhouse
 from tests.support.running_page import Page, running_page
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseAddress]:
-    with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as ports:
-        yield ClickHouseAddress(port=ports.native)
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHousePorts]:
+    with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def engine(ports: ClickHousePorts) -> ClickHouseAddress:
+    return ClickHouseAddress(port=ports.native)
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +25,9 @@ def company(engine: ClickHouseAddress) -> ClickHouseAddress:
 
 
 @pytest.fixture(scope="session")
-def page(company: ClickHouseAddress) -> Iterator[Page]:
+def page(company: ClickHouseAddress, ports: ClickHousePorts) -> Iterator[Page]:
     """The page over a made-up company."""
-    with running_page(company, clickhouse_http="http://127.0.0.1:8123") as running:
+    with running_page(company, clickhouse_http=f"http://127.0.0.1:{ports.http}") as running:
         yield running
 
 

@@ -13,6 +13,7 @@ from sinks.clickhouse.binding import bound
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.page_questions import QUESTIONS
 from tests.support.faulty_proxy import CutAnswer, faulty_proxy
+from tests.support.local_clickhouse import ClickHousePorts
 from tests.support.page_data import EVENTS, FORMULA, MANY, MARKUP, SOMEBODY
 from tests.support.running_page import NO_CLICKHOUSE, Page, running_page
 
@@ -231,11 +232,11 @@ def test_the_files_of_the_page_come_from_here_and_are_not_sent_twice(page: Page)
     assert (again.status, again.body) == (304, b"")
 
 
-def test_it_tells_where_it_looks_and_nothing_else(page: Page) -> None:
+def test_it_tells_where_it_looks_and_nothing_else(page: Page, ports: ClickHousePorts) -> None:
     assert page.get("/api").json == {
         "version": "1.2.3",
         "database": "company",
-        "clickhouse_http": "http://127.0.0.1:8123",
+        "clickhouse_http": f"http://127.0.0.1:{ports.http}",
     }
     assert page.get("/healthz").json == {"status": "ok"}
 
