@@ -1,13 +1,13 @@
 """Questions of people: read-only queries, answered with names, types and rows."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clickhouse_driver.errors import ServerException
 
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.connection import connect
+from sinks.clickhouse.connection import connect, interrupt
 from sinks.clickhouse.errors import ANSWER_ERRORS, VALUE_ERRORS, understood
 
 
@@ -76,7 +76,7 @@ class Reading:
             raise _meaning(error, self._address) from error
         return Answer(tuple(name for name, _ in described), tuple(kind for _, kind in described), rows)
 
-    def ask_in_parts(self, sql: str, rows: int) -> Iterator[Answer]:
+    def ask_in_parts(self, sql: str, rows: int) -> Generator[Answer]:
         """The same in parts of so many rows, as they come, the first of which may hold none; then the connection ends.
 
         Raises:
@@ -96,6 +96,10 @@ class Reading:
             raise _meaning(error, self._address) from error
         finally:
             self.close()
+
+    def interrupt(self) -> None:
+        """Let another thread leave what it waits for; its question fails as if ClickHouse had gone."""
+        interrupt(self._client)
 
     def close(self) -> None:
         """Close the connection."""

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from sinks.clickhouse.address import ClickHouseAddress
@@ -26,7 +27,7 @@ _ROWS_PER_PART: Final = 2_000
 
 
 class Desk:
-    """Takes questions of the event loop. `asked` counts them."""
+    """Takes questions of the event loop."""
 
     def __init__(self, address: ClickHouseAddress) -> None:
         self._address = address
@@ -46,7 +47,7 @@ class Desk:
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._asked, sql)
 
-    async def ask_in_parts(self, sql: str) -> AsyncIterator[Answer]:
+    async def ask_in_parts(self, sql: str) -> AsyncGenerator[Answer]:
         """The same in parts, as they come; the first tells the columns."""
         loop = asyncio.get_running_loop()
         parts = Reading(self._address, LIMITS).ask_in_parts(sql, _ROWS_PER_PART)
@@ -57,9 +58,11 @@ class Desk:
             await loop.run_in_executor(self._file_threads, _end, parts)
 
     def close(self) -> None:
-        """Let go of the connections, once nobody asks any more."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """Give up what is still asked, and let go of the connections."""
+        for reading in self._readings:
+            reading.interrupt()
         self._file_threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
         for reading in self._readings:
             reading.close()
 
@@ -83,7 +86,7 @@ def _twice(question: Callable[[], _T]) -> _T:
         return question()
 
 
-def _end(parts: Iterator[Answer]) -> None:
-    close = getattr(parts, "close", None)
-    if close is not None:
-        close()
+def _end(parts: Generator[Answer]) -> None:
+    """A part that is still on its way is waited for by nobody: the connection ends when it has come."""
+    with suppress(ValueError):
+        parts.close()

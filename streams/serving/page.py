@@ -167,9 +167,13 @@ class _Page:
         )
         await response.prepare(request)
         try:
+            if request.method == "HEAD":
+                return response
             await response.write(csv_lines([first.columns, *first.rows]).encode())
             async for part in parts:
                 await response.write(csv_lines(part.rows).encode())
+        except ConnectionError:
+            return response  # Whoever asked has gone.
         except (QuestionRefused, StoreUnavailable):
             # What was sent is no whole file: the connection breaks off, and the browser says that it failed.
             if request.transport is not None:
