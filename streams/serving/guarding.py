@@ -10,12 +10,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from streams.settings import is_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-#: What aiohttp calls a middleware.
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 METHODS: Final = ("GET", "HEAD")
 #: Nothing but what this server itself sends: no inline script or style, no other site, no frame around it.
