@@ -68,6 +68,11 @@ bench-memory: $(DEV) ## Measure what persons take in memory, and whether the cap
 bench-growth: $(DEV) ## Measure how the cost of a touchpoint grows (ARGS="--charts docs")
 	@$(BIN)/python -m bench.growth $(ARGS)
 
+# TOUCHPOINTS, and ARGS="--json".
+.PHONY: bench-page
+bench-page: $(DEV) ## Measure how long people wait for the page, in a browser (TOUCHPOINTS=1000000)
+	@$(BIN)/python -m bench.page $(if $(TOUCHPOINTS),--touchpoints $(TOUCHPOINTS)) $(ARGS)
+
 # A run of each experiment; SEED, SECONDS (of faults, each), BROKER=kafka, and ARGS="--only NAME --json".
 .PHONY: faults
 faults: $(DEV) ## Kill and pause everything, and check that nothing shows it (ARGS=--help)

@@ -1,13 +1,13 @@
 """Questions of people: read-only queries, answered with names, types and rows."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clickhouse_driver.errors import ServerException
 
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.connection import connect
+from sinks.clickhouse.connection import connect, interrupt
 from sinks.clickhouse.errors import ANSWER_ERRORS, VALUE_ERRORS, understood
 
 
@@ -47,6 +47,63 @@ def ask(address: ClickHouseAddress, sql: str, parameters: Mapping[str, object] |
     finally:
         client.disconnect()
     return Answer(tuple(name for name, _ in described), tuple(kind for _, kind in described), rows)
+
+
+class Reading:
+    """One connection for many questions, for one thread at a time.
+
+    Whatever a question needs beyond `limits`, settings of ClickHouse by name, makes it fail, and never comes back cut
+    short. After a failure the next question dials again.
+    """
+
+    def __init__(self, address: ClickHouseAddress, limits: Mapping[str, int | str]) -> None:
+        self._address = address
+        self._settings = {"readonly": 2, **limits}
+        self._client = connect(address, whole_within_s=math.inf)
+
+    def ask(self, sql: str) -> Answer:
+        """Answer of one query.
+
+        Raises:
+            QuestionRefused: the query is wrong or takes more than the limits allow.
+            StoreUnavailable: ClickHouse does not answer.
+
+        """
+        try:
+            rows, described = self._client.execute(sql, with_column_types=True, settings=self._settings)
+        except ANSWER_ERRORS as error:
+            self.close()
+            raise _meaning(error, self._address) from error
+        return Answer(tuple(name for name, _ in described), tuple(kind for _, kind in described), rows)
+
+    def ask_in_parts(self, sql: str, rows: int) -> Generator[Answer]:
+        """The same in parts of so many rows, as they come, the first of which may hold none; then the connection ends.
+
+        Raises:
+            QuestionRefused: the query is wrong or takes more than the limits allow, which may come late.
+            StoreUnavailable: ClickHouse does not answer.
+
+        """
+        try:
+            chunks = self._client.execute_iter(sql, with_column_types=True, settings=self._settings, chunk_size=rows)
+            first = next(chunks)
+            described = first[0]
+            columns, types = (tuple(part) for part in zip(*described, strict=True))
+            yield Answer(columns, types, first[1:])
+            for chunk in chunks:
+                yield Answer(columns, types, chunk)
+        except ANSWER_ERRORS as error:
+            raise _meaning(error, self._address) from error
+        finally:
+            self.close()
+
+    def interrupt(self) -> None:
+        """Let another thread leave what it waits for; its question fails as if ClickHouse had gone."""
+        interrupt(self._client)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.disconnect()
 
 
 def _meaning(error: Exception, address: ClickHouseAddress) -> Exception:

@@ -56,7 +56,7 @@ def command(
 ) -> None:
     """Run the whole pipeline on generated customers."""
     from streams.cli.output import friendly_errors
-    from streams.stack.local import StackError
+    from streams.stack.local import StackError, load_state
 
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="journeys-demo-"))
@@ -65,8 +65,12 @@ def command(
         _print_findings(settings, company)
     _note(f"\ndone in {time.monotonic() - began:.0f} s")
     if keep:
-        typer.echo(f"\nstill running; look around with: journeys frictions --data-dir {folder}")
+        stack = load_state(folder)
+        page = f"open {stack.page} in the browser, or: " if stack else ""
+        typer.echo(f"\nstill running; to look around {page}journeys frictions --data-dir {folder}")
         typer.echo(f"stop it with: journeys down --data-dir {folder}")
+    else:
+        _note("to see it on a page in the browser: journeys demo --keep")
 
 
 def _note(text: str) -> None:
@@ -89,7 +93,7 @@ def _running_stack(folder: Path, *, keep: bool) -> "Iterator[Settings]":
     _note("starting the local stack on free ports")
     is_kept = False
     try:
-        stack.up(Ports(0, 0, 0, 0), broker="embedded")
+        stack.up(Ports(0, 0, 0, 0, 0), broker="embedded")
         yield load_settings(folder)
         is_kept = keep
     finally:

@@ -23,6 +23,7 @@ from streams.cli import (
     query,
     rotate_key,
     rules,
+    serve,
     stack,
     timeline,
     topics,
@@ -62,6 +63,7 @@ app.command("generate", help=generate.HELP, rich_help_panel=_SEND)(generate.comm
 app.command("wait", help=wait.HELP, rich_help_panel=_SEND)(wait.command)
 app.command("erase", help=erase.HELP, rich_help_panel=_SEND)(erase.command)
 
+app.command("serve", help=serve.HELP, rich_help_panel=_LOOK)(serve.command)
 app.command("frictions", help=frictions.HELP, rich_help_panel=_LOOK)(frictions.command)
 app.command("timeline", help=timeline.HELP, rich_help_panel=_LOOK)(timeline.command)
 app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)

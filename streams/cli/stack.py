@@ -10,7 +10,7 @@ import typer
 
 from streams.cli.addressing import AsJson, ClickHouse, DataDir, Kafka
 
-UP_HELP = """Start the local stack on loopback: broker, ClickHouse, worker, alerts and HTTP door.
+UP_HELP = """Start the local stack on loopback: broker, ClickHouse, worker, alerts, HTTP door and page.
 
 Stays in the foreground until Ctrl-C, which stops everything; --detach leaves it running. On a folder whose stack is
 running it says so; when a part of it died, that part is started. With --kafka or --clickhouse servers that are there
@@ -54,6 +54,7 @@ def up(
     door_port: Annotated[
         int, typer.Option(help="Port of the HTTP door for events; 0 takes a free one.", min=0, max=65535)
     ] = 8080,
+    page_port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.", min=0, max=65535)] = 8088,
 ) -> None:
     """Start the local stack."""
     from kafka.errors import KafkaError
@@ -72,7 +73,7 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     stack = LocalStack(chosen_data_dir(data_dir), typer.echo)
-    ports = Ports(kafka_port, clickhouse_port, clickhouse_http_port, door_port)
+    ports = Ports(kafka_port, clickhouse_port, clickhouse_http_port, door_port, page_port)
     known = (
         StackError,
         KafkaUnavailable,

@@ -46,7 +46,7 @@ _TANSU_SESSION_TIMEOUT_S = 3.0
 #: What is started together, in order; stopping is the other way round. Alerts are a process of their own, so that a
 #: chat endpoint that hangs slows nothing down, and a worker that dies is not in the middle of telling somebody.
 _SERVERS = ("broker", "clickhouse")
-_CLIENTS = ("worker", "alerts", "door")
+_CLIENTS = ("worker", "alerts", "door", "page")
 PHASES = (_SERVERS, _CLIENTS)
 ORDER = _SERVERS + _CLIENTS
 #: What each broker means for those who use it.
@@ -70,6 +70,7 @@ class Ports(NamedTuple):
     clickhouse: int = 9000
     clickhouse_http: int = 8123
     door: int = 8080
+    page: int = 8088
 
 
 class StackState(msgspec.Struct, kw_only=True):
@@ -79,6 +80,7 @@ class StackState(msgspec.Struct, kw_only=True):
     clickhouse: str
     clickhouse_http: str | None
     door: str
+    page: str
     broker: Literal["external", "kafka", "tansu"]
     session_timeout_s: float
     processes: list[ManagedProcess]
@@ -215,16 +217,18 @@ class LocalStack:
             )
         chosen = "external" if kafka else self._chosen_broker(broker)
         door = WantedPort(ports.door, "--door-port", "the HTTP door")
+        page = WantedPort(ports.page, "--page-port", "the page")
         ours = WantedPort(ports.kafka, "--kafka-port", "the broker")
         native = WantedPort(ports.clickhouse, "--clickhouse-port", "ClickHouse")
         http = WantedPort(ports.clickhouse_http, "--clickhouse-http-port", "ClickHouse HTTP")
-        wanted = [door, *([] if kafka else [ours]), *([] if clickhouse else [native, http])]
+        wanted = [door, page, *([] if kafka else [ours]), *([] if clickhouse else [native, http])]
         address = {port: f"{LOOPBACK}:{number}" for port, number in zip(wanted, claim_ports(*wanted), strict=True)}
         return StackState(
             kafka=kafka or address[ours],
             clickhouse=clickhouse or address[native],
             clickhouse_http=None if clickhouse else f"http://{address[http]}",
             door=f"http://{address[door]}",
+            page=f"http://{address[page]}",
             broker=chosen,
             session_timeout_s=_TANSU_SESSION_TIMEOUT_S if chosen == "tansu" else settings.kafka.session_timeout_s,
             processes=[],
@@ -305,6 +309,8 @@ class LocalStack:
             return f"   ({BROKERS[state.broker]}{self._why_embedded})"
         if name == "clickhouse":
             return f"   and {state.clickhouse_http} (read-only)"
+        if name == "page":
+            return "   (look at it in the browser)"
         return ""
 
     def _command(self, name: str, state: StackState) -> tuple[list[str], str, dict[str, str]]:
@@ -335,6 +341,10 @@ class LocalStack:
                 worker = ["worker", "--agents", _WORKERS[name], *reach, "--clickhouse", state.clickhouse]
                 worker += ["--ready-file", str(self._ready_file(name))]
                 return python_command("streams.cli.main", *worker), f"{state.kafka} -> {state.clickhouse}", ours
+            case "page":
+                port = state.page.rpartition(":")[2]
+                page = ["serve", "--data-dir", str(self.data_dir), "--clickhouse", state.clickhouse, "--port", port]
+                return python_command("streams.cli.main", *page), state.page, {}
             case _:
                 port = state.door.rpartition(":")[2]
                 return python_command("streams.cli.main", "door", *reach, "--port", port), state.door, ours
@@ -367,6 +377,7 @@ class LocalStack:
             "broker": [state.kafka],
             "clickhouse": [state.clickhouse, state.clickhouse_http or ""],
             "door": [state.door],
+            "page": [state.page],
         }[process.name]
         return all(is_listening(int(address.rpartition(":")[2])) for address in addresses)
 
@@ -406,6 +417,7 @@ def status(data_dir: Path) -> dict[str, Any]:
         "clickhouse": state.clickhouse,
         "clickhouse_http": state.clickhouse_http,
         "door": state.door,
+        "page": state.page,
         "processes": processes,
     }
 

@@ -20,11 +20,12 @@ from tests.support.command_line import one_line
 from tests.support.deadline import wait_until
 from tests.support.local_broker import free_port, running_broker
 from tests.support.local_clickhouse import running_clickhouse
+from tests.support.running_page import Page
 from tests.support.running_stack import FREE_PORTS, Stack, running_stack, without_versions
 
 pytestmark = pytest.mark.stack
 
-NAMES = ["broker", "clickhouse", "worker", "alerts", "door"]
+NAMES = ["broker", "clickhouse", "worker", "alerts", "door", "page"]
 ENDS_WITHIN_S = 60
 
 
@@ -110,6 +111,10 @@ def test_status_lists_each_process_with_pid_address_and_state(stack: Stack) -> N
     assert by_name["broker"] == found["kafka"]
     assert by_name["clickhouse"] == found["clickhouse"]
     assert by_name["door"] == found["door"]
+    assert by_name["page"] == found["page"]
+    page = Page(found["page"])
+    assert page.ask("span").status == 200
+    assert page.get("/api").json["clickhouse_http"] == found["clickhouse_http"]
     table = stack.run("status", code=0).stdout
     assert table.splitlines()[0].split() == ["name", "state", "pid", "address"]
     assert [line.split()[0] for line in table.splitlines()[1:-1]] == NAMES
@@ -144,7 +149,7 @@ def test_up_with_other_servers_than_those_that_run_is_refused(stack: Stack) -> N
     assert pids(stack) == before
 
 
-@pytest.mark.parametrize("killed", [["worker"], ["clickhouse", "alerts", "door"]], ids=["worker", "three parts"])
+@pytest.mark.parametrize("killed", [["worker"], ["clickhouse", "alerts", "page"]], ids=["worker", "three parts"])
 def test_up_after_parts_died_starts_those_alone(stack: Stack, killed: list[str]) -> None:
     before = pids(stack)
     for name in killed:
@@ -191,7 +196,7 @@ def test_data_survive_down_and_up_and_nothing_is_doubled(stack: Stack) -> None:
     assert counts["frictions"] >= 30
     old_log = stack.status()["kafka"]
 
-    assert "stopped door, alerts, worker, clickhouse, broker" in stack.run("down").stdout
+    assert "stopped page, door, alerts, worker, clickhouse, broker" in stack.run("down").stdout
     assert stack.run("down").stdout == f"nothing runs in {stack.data_dir}\n"
     assert json.loads(stack.run("status", "--json", code=1).stdout)["processes"] == []
     assert "nothing runs in" in stack.run("status", code=1).stdout
@@ -223,7 +228,7 @@ def test_down_where_nothing_ever_was_says_so(tmp_path: Path) -> None:
     assert not nowhere.data_dir.exists()
 
 
-@pytest.mark.parametrize("option", ["--kafka-port", "--clickhouse-port", "--clickhouse-http-port", "--door-port"])
+@pytest.mark.parametrize("option", [word for word in FREE_PORTS if word.startswith("--")])
 def test_a_taken_port_ends_with_4_and_names_port_and_option(tmp_path: Path, option: str) -> None:
     cold = Stack(tmp_path / "data", {})
     with closing(socket.socket()) as taken:
@@ -318,7 +323,7 @@ def test_servers_that_are_there_already_are_used(cold: Stack, tmp_path: Path) ->
         servers = ("--kafka", f"127.0.0.1:{kafka}", "--clickhouse", f"127.0.0.1:{clickhouse.native}")
         told = cold.up(*servers).stdout.splitlines()
         assert told[0] == f"broker      127.0.0.1:{kafka}   (not ours: up and down leave it alone)"
-        assert list(pids(cold)) == ["worker", "alerts", "door"]
+        assert list(pids(cold)) == ["worker", "alerts", "door", "page"]
         assert (cold.status()["kafka"], cold.status()["broker"]) == (f"127.0.0.1:{kafka}", "external")
         cold.produce(lines("external", range(5)))
         cold.wait()
@@ -339,7 +344,7 @@ def test_servers_that_are_there_already_are_used(cold: Stack, tmp_path: Path) ->
             "JOURNEYS_CLICKHOUSE__PORT": str(clickhouse.native),
         }
         cold.up()
-        assert list(pids(cold)) == ["worker", "alerts", "door"]
+        assert list(pids(cold)) == ["worker", "alerts", "door", "page"]
         cold.produce(lines("external", range(6)))
         cold.wait()
         counts = cold.counts()
@@ -419,8 +424,8 @@ def test_a_process_that_ends_is_told_of_in_the_foreground(cold: Stack) -> None:
 
 
 def test_two_ups_at_once_start_it_once_on_the_ports_that_were_asked_for(cold: Stack) -> None:
-    kafka, door = free_port(), free_port()
-    chosen = ("--kafka-port", str(kafka), "--door-port", str(door))
+    kafka, door, page = free_port(), free_port(), free_port()
+    chosen = ("--kafka-port", str(kafka), "--door-port", str(door), "--page-port", str(page))
     with cold.foreground("up", "--detach", *FREE_PORTS, *chosen) as first:
         wait_until((cold.data_dir / "stack.json").exists)
         done = cold.up(code=1)
@@ -430,6 +435,7 @@ def test_two_ups_at_once_start_it_once_on_the_ports_that_were_asked_for(cold: St
     assert list(pids(cold)) == NAMES
     status = cold.status()
     assert (status["kafka"], status["door"]) == (f"127.0.0.1:{kafka}", f"http://127.0.0.1:{door}")
+    assert status["page"] == f"http://127.0.0.1:{page}"
 
 
 def test_the_environment_names_the_folder_for_every_command(tmp_path: Path) -> None:

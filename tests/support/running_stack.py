@@ -12,7 +12,9 @@ from typing import Any
 
 from tests.support.processes import REPOSITORY, stopped
 
-FREE_PORTS = ("--kafka-port", "0", "--clickhouse-port", "0", "--clickhouse-http-port", "0", "--door-port", "0")
+FREE_PORTS = tuple(
+    word for part in ("kafka", "clickhouse", "clickhouse-http", "door", "page") for word in (f"--{part}-port", "0")
+)
 
 
 class Stack:

@@ -1,0 +1,1 @@
+"""The page: what was found, for people, read-only and on loopback."""
