@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from sinks.csv_cells import defused
+
 
 def print_json(value: object) -> None:
     """One JSON document on a line of its own."""
@@ -66,11 +68,11 @@ def cell_text(cell: object) -> str:
 
 
 def _defused(cell: object) -> object:
-    """A cell as CSV shows it; the characters are those that OWASP names for CSV injection."""
+    """A cell as CSV shows it."""
     if isinstance(cell, list | tuple):
         cell = cell_text(cell)
-    if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"}:
-        return "'" + cell
+    if isinstance(cell, str):
+        return defused(cell)
     return "" if cell is None else cell
 
 
