@@ -8,7 +8,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from sinks.csv_cells import defused
-from sinks.exports.extract import Column, Extract, Kind, Row
+from sinks.exports.extract import PART_ROWS, Column, Extract, Kind, Row
 from sinks.exports.files import bytes_written
 
 #: What stands between the texts of one CSV cell.
@@ -35,7 +35,7 @@ def write_csv(extract: Extract, part: Path, *, compressed: bool = False) -> None
 
 
 def write_parquet(extract: Extract, part: Path) -> None:
-    """A row group per block or so; times are milliseconds in UTC, several texts are a list.
+    """Row groups of what is read at once; times are milliseconds in UTC, several texts are a list.
 
     Raises what reading the blocks raises.
     """
@@ -54,7 +54,7 @@ def write_parquet(extract: Extract, part: Path) -> None:
 
     schema = _frame(extract.columns, []).schema
     try:
-        register_io_source(frames, schema=dict(schema)).sink_parquet(part, compression="zstd")
+        register_io_source(frames, schema=dict(schema)).sink_parquet(part, compression="zstd", row_group_size=PART_ROWS)
     except Exception:
         if raised:
             raise raised[0] from None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from xml.sax.saxutils import XMLGenerator
+from xml.sax.saxutils import quoteattr
 
 from schemas.json_form import iso_time
 from sinks.exports.extract import Extract
@@ -50,82 +50,63 @@ def write_xes(extract: Extract, part: Path, *, compressed: bool = False) -> None
     """
     names = [column.name for column in extract.columns]
     with bytes_written(part, compressed=compressed) as file:
-        xml = XMLGenerator(file, encoding="utf-8", short_empty_elements=True)
-        _begin(xml)
+        file.write(_HEAD.encode())
         case = None
         for block in extract.blocks:
+            lines: list[str] = []
             for row in block:
                 event = dict(zip(names, row, strict=True))
                 if event["case_id"] != case:
-                    if case is not None:
-                        _end(xml, "trace")
+                    lines.append("<trace>" if case is None else "</trace>\n<trace>")
                     case = event["case_id"]
-                    _start(xml, "trace")
-                    _attribute(xml, "concept:name", case)
-                    _attributes(xml, _TRACE, event)
-                _event(xml, event)
-        if case is not None:
-            _end(xml, "trace")
-        _end(xml, "log")
-        xml.endDocument()
+                    lines.append(_attribute("concept:name", case) + _attributes(_TRACE, event))
+                lines.append(_event(event))
+            file.write("".join(f"{line}\n" for line in lines).encode())
+        file.write(b"</log>\n" if case is None else b"</trace>\n</log>\n")
 
 
-def _begin(xml: XMLGenerator) -> None:
-    xml.startDocument()
-    _start(xml, "log", {"xes.version": "1849.2016", "xes.features": "", "xmlns": "http://www.xes-standard.org/"})
-    for name, prefix, uri in _EXTENSIONS:
-        _empty(xml, "extension", {"name": name, "prefix": prefix, "uri": uri})
-    _start(xml, "global", {"scope": "trace"})
-    _attribute(xml, "concept:name", "unknown")
-    _end(xml, "global")
-    _start(xml, "global", {"scope": "event"})
-    _attribute(xml, "concept:name", "unknown")
-    _empty(xml, "date", {"key": "time:timestamp", "value": "1970-01-01T00:00:00.000Z"})
-    _attribute(xml, "lifecycle:transition", "complete")
-    _end(xml, "global")
-    _empty(xml, "classifier", {"name": "Activity", "keys": "concept:name"})
-    _empty(xml, "classifier", {"name": "Activity and channel", "keys": "concept:name channel"})
-    _empty(xml, "classifier", {"name": "Team", "keys": "org:group"})
-    _attribute(xml, "concept:name", "customer journeys")
-    _attribute(xml, "lifecycle:model", "standard")
+def _event(event: Mapping[str, Any]) -> str:
+    parts = [
+        _attribute("concept:name", event["activity"]),
+        _date("time:timestamp", event["timestamp"]),
+        _attribute("lifecycle:transition", event["lifecycle"]),
+        _date("end_timestamp", event["end_timestamp"]) if event["end_timestamp"] != event["timestamp"] else "",
+        _attributes(_EVENT, event),
+        _attribute("objects", " | ".join(event["objects"])) if event["objects"] else "",
+    ]
+    return f"<event>{''.join(parts)}</event>"
 
 
-def _event(xml: XMLGenerator, event: Mapping[str, Any]) -> None:
-    _start(xml, "event")
-    _attribute(xml, "concept:name", event["activity"])
-    _empty(xml, "date", {"key": "time:timestamp", "value": iso_time(event["timestamp"])})
-    _attribute(xml, "lifecycle:transition", event["lifecycle"])
-    if event["end_timestamp"] != event["timestamp"]:
-        _empty(xml, "date", {"key": "end_timestamp", "value": iso_time(event["end_timestamp"])})
-    _attributes(xml, _EVENT, event)
-    if event["objects"]:
-        _attribute(xml, "objects", " | ".join(event["objects"]))
-    _end(xml, "event")
+def _attributes(keys: Mapping[str, str], values: Mapping[str, Any]) -> str:
+    return "".join(_attribute(key, values[name]) for name, key in keys.items() if values[name] not in (None, ""))
 
 
-def _attributes(xml: XMLGenerator, keys: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    for name, key in keys.items():
-        value = values[name]
-        if value not in (None, ""):
-            _attribute(xml, key, value)
+def _attribute(key: str, value: str | float) -> str:
+    if isinstance(value, float):
+        return f'<float key="{key}" value="{value!r}"/>'
+    text = _FORBIDDEN.sub("\ufffd", value)
+    return f'<string key="{key}" value={quoteattr(text)}/>'
 
 
-def _attribute(xml: XMLGenerator, key: str, value: str | float) -> None:
-    kind = "float" if isinstance(value, float) else "string"
-    _empty(xml, kind, {"key": key, "value": _FORBIDDEN.sub("\ufffd", str(value))})
+def _date(key: str, time_ms: int) -> str:
+    return f'<date key="{key}" value="{iso_time(time_ms)}"/>'
 
 
-def _start(xml: XMLGenerator, name: str, attributes: Mapping[str, str] | None = None) -> None:
-    xml.startElement(name, attributes or {})  # type: ignore[arg-type]  # any mapping will do
-    if name in {"log", "trace"}:
-        xml.ignorableWhitespace("\n")
-
-
-def _end(xml: XMLGenerator, name: str) -> None:
-    xml.endElement(name)
-    xml.ignorableWhitespace("\n")
-
-
-def _empty(xml: XMLGenerator, name: str, attributes: Mapping[str, str]) -> None:
-    _start(xml, name, attributes)
-    xml.endElement(name)
+_HEAD: Final = "\n".join(
+    (
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<log xes.version="1849.2016" xes.features="" xmlns="http://www.xes-standard.org/">',
+        *(f'<extension name="{name}" prefix="{prefix}" uri="{uri}"/>' for name, prefix, uri in _EXTENSIONS),
+        f'<global scope="trace">{_attribute("concept:name", "unknown")}</global>',
+        '<global scope="event">',
+        _attribute("concept:name", "unknown") + _date("time:timestamp", 0),
+        _attribute("lifecycle:transition", "complete"),
+        "</global>",
+        '<classifier name="Activity" keys="concept:name"/>',
+        '<classifier name="Activity and channel" keys="concept:name channel"/>',
+        '<classifier name="Team" keys="org:group"/>',
+        _attribute("concept:name", "customer journeys"),
+        _attribute("lifecycle:model", "standard"),
+        "",
+    )
+)
