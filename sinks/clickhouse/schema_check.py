@@ -5,7 +5,7 @@ from clickhouse_driver import Client
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.errors import ANSWER_ERRORS, SchemaMismatch, understood
-from sinks.clickhouse.tables import TABLES, VIEWS
+from sinks.clickhouse.tables import PARAMETERISED_VIEWS, TABLES, VIEWS
 
 
 def require_tables(client: Client, address: ClickHouseAddress) -> None:
@@ -16,7 +16,8 @@ def require_tables(client: Client, address: ClickHouseAddress) -> None:
         SchemaMismatch: something is missing, is of another type, or is not shown to this user.
 
     """
-    differences = [text for text in _differences(client, address) if text.partition(":")[0] not in VIEWS]
+    views = {*VIEWS, *PARAMETERISED_VIEWS}
+    differences = [text for text in _differences(client, address) if text.partition(":")[0] not in views]
     if differences:
         raise SchemaMismatch(
             f"the tables at {address} are not those of this version: {'; '.join(differences)}. Apply the migrations"
@@ -47,13 +48,17 @@ def _differences(client: Client, address: ClickHouseAddress) -> list[str]:
             "SELECT table, name, type FROM system.columns WHERE database = %(database)s ORDER BY table, position",
             {"database": address.database},
         )
+        names = client.execute(
+            "SELECT name FROM system.tables WHERE database = %(database)s", {"database": address.database}
+        )
     except ANSWER_ERRORS as error:
         client.disconnect()
         raise understood(error, f"reading the schema of {address}") from error
     live: dict[str, dict[str, str]] = {}
     for table, column, type_ in found:
         live.setdefault(table, {})[column] = type_
-    differences = [f"{view}: the view is missing" for view in VIEWS if view not in live]
+    present = {name for (name,) in names}
+    differences = [f"{view}: the view is missing" for view in (*VIEWS, *PARAMETERISED_VIEWS) if view not in present]
     for table in TABLES:
         columns = live.get(table.name)
         if columns is None:

@@ -423,4 +423,22 @@ VIEWS: tuple[str, ...] = (
     "v_producers",
     "v_dead_letters",
     "v_alerts",
+    "v_contacts",
+    "v_redirect_matrix",
+    "v_friction_ranking",
+    "v_repeat_contact_rate",
+    "v_journey_funnel",
+    "v_time_to_able_again",
+    "v_reachability",
+    "v_promises",
+    "v_promise_kept_rate",
+    "v_failure_demand",
+    "v_next_contact",
+    "v_claims_held",
+    "v_delivery_quality",
+    "activity_stream",
 )
+
+#: Views that are asked with parameters, as `v_person_timeline(person_key = '...')`. ClickHouse lists none of their
+#: columns, neither in system.columns nor to DESCRIBE without parameters.
+PARAMETERISED_VIEWS: tuple[str, ...] = ("v_person_timeline", "v_step_funnel")

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
-from sinks.clickhouse.tables import VIEWS
+from sinks.clickhouse.tables import PARAMETERISED_VIEWS, VIEWS
 from streams.cli.addressing import ClickHouse, DataDir
 
+_PARAMETERISED = " and ".join(PARAMETERISED_VIEWS)
 HELP = f"""Ask ClickHouse a question in SQL; it can only read.
 
-Analysts use the views {", ".join(VIEWS[:-1])} and {VIEWS[-1]}; DESCRIBE v_frictions says what each column means. In
-CSV, texts that a spreadsheet would run as a formula get a quote in front.
+Analysts use the views {", ".join(VIEWS[:-1])} and {VIEWS[-1]}; DESCRIBE v_frictions says what each column means.
+{_PARAMETERISED} want parameters, e.g. v_person_timeline(person_key = '...'). In CSV, texts that a spreadsheet would
+run as a formula get a quote in front.
 """
 
 
