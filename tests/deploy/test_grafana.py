@@ -27,12 +27,13 @@ GRAFANA = ROOT / "deploy/grafana"
 BOARDS: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((GRAFANA / "dashboards").glob("*.json"))
 }
-PANELS = [
-    pytest.param(panel, id=f"{name}: {panel['title']}")
+TITLED: dict[str, dict[str, Any]] = {
+    f"{name}: {panel['title']}": panel
     for name, board in BOARDS.items()
     for panel in board["panels"]
     if panel["type"] != "row"
-]
+}
+PANELS = [pytest.param(panel, id=title) for title, panel in TITLED.items()]
 VARIABLES = {one["name"]: one for board in BOARDS.values() for one in board["templating"]["list"]}
 DATASOURCE = yaml.safe_load((GRAFANA / "provisioning/datasources/clickhouse.yaml").read_text())["datasources"][0]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -122,8 +123,7 @@ def test_every_query_follows_the_variables_that_it_names(address: ClickHouseAddr
     }
     assert all(chosen.values()), "a variable offers nothing"
     nobodys = dict.fromkeys(VARIABLES, ("nobody's ' team",))
-    for parameter in PANELS:
-        (panel,) = parameter.values
+    for panel in TITLED.values():
         named = [name for name in VARIABLES if f"${{{name}:" in panel["targets"][0]["rawSql"]]
         answer(address, panel, EVERYTHING._replace(variables=chosen))
         for name in named:
