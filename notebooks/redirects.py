@@ -1,7 +1,7 @@
 """Where do we send customers, and what does it cost them? From a connection to a finding.
 
-Open it with `marimo edit notebooks/redirects.py`, or run it as a script: `python notebooks/redirects.py`. The address of
-ClickHouse over HTTP is in the environment variable JOURNEYS_CLICKHOUSE_HTTP, e.g. http://127.0.0.1:8123.
+Open it with `marimo edit notebooks/redirects.py`, or run it as a script: `python notebooks/redirects.py`. The
+environment variable JOURNEYS_CLICKHOUSE_HTTP says where ClickHouse is; default http://127.0.0.1:8123.
 """
 
 import marimo
@@ -177,7 +177,7 @@ def _(again, mo, story, worst):
     came_by = f"those who come by way of {worst['from_channel']} the way to {worst['to_channel']}"
     sentences = [
         f"The redirect that costs customers most leads {ways}: {worst['times']} times, {worst['minutes']:.0f} minutes.",
-        f"Of these, {worst['arrived']} arrived, {worst['lost']} were lost, and {worst['solved']} were solved in the end.",
+        f"Of these, {worst['arrived']} arrived, {worst['lost']} were lost, {worst['solved']} were solved in the end.",
         f"One of them: {told['detail']}",
         f"After {again['rate']:.0%} of first contacts customers come again; an answer where they ask spares {came_by}.",
     ]

@@ -46,7 +46,7 @@ def test_the_notebook_finds_the_redirect_that_costs_customers_most(tmp_path: Pat
         f"The redirect that costs customers most leads from {worst[0]} to {worst[1]}: {len(of_worst)} times,"
         f" {most:.0f} minutes."
     )
-    numbers = re.fullmatch(r"Of these, (\d+) arrived, (\d+) were lost, and (\d+) were solved in the end\.", what_became)
+    numbers = re.fullmatch(r"Of these, (\d+) arrived, (\d+) were lost, (\d+) were solved in the end\.", what_became)
     assert numbers is not None, what_became
     assert int(numbers[2]) == sum(one["variant"] == "lost" for one in of_worst)
     assert int(numbers[3]) == sum(one["status"] == "cleared" for one in of_worst)
