@@ -111,7 +111,7 @@ def _hurt(report: WeekReport, words: Words) -> Html:
     everything = [*report.causes, *report.gone]
     rows.append(_sum_row(words.text("all_causes"), everything, report, words, persons=report.totals.persons))
     columns = ["cause", "minutes", *(["usual"] if report.compared else []), "number", "people", "worst"]
-    head = element("tr", *(element("th", words.text(name), scope="col") for name in columns))
+    head = element("tr", *(element("th", words.text(name), scope="col", class_=name) for name in columns))
     table = element("table", element("thead", head), element("tbody", *rows), class_="causes")
     return element("section", heading, element("p", _hurt_note(report, words), class_="note"), table)
 
@@ -142,7 +142,7 @@ def _cause_row(cause: CauseOfWeek, most: float, report: WeekReport, words: Words
         element("td", words.minutes(now.minutes)),
         *([element("td", words.minutes(cause.usual_minutes), class_="usual")] if report.compared else []),
         element("td", words.number(now.frictions)),
-        element("td", words.number(now.persons)),
+        element("td", words.number(now.persons), class_="people"),
         element("td", element("span", str(now.severity), class_=f"severity s{now.severity}")),
     ]
     return element("tr", *cells)
@@ -152,12 +152,13 @@ def _sum_row(
     name: str, causes: Sequence[CauseOfWeek], report: WeekReport, words: Words, *, persons: int | None = None
 ) -> Html:
     """A row of several causes. Persons of several causes are known only where all are counted together."""
+    usual = sum(cause.usual_minutes for cause in causes)
     cells = [
         element("th", name, scope="row"),
         element("td", words.minutes(sum(cause.now.minutes for cause in causes))),
-        *([element("td", words.minutes(sum(cause.usual_minutes for cause in causes)))] if report.compared else []),
+        *([element("td", words.minutes(usual), class_="usual")] if report.compared else []),
         element("td", words.number(sum(cause.now.frictions for cause in causes))),
-        element("td", "" if persons is None else words.number(persons)),
+        element("td", "" if persons is None else words.number(persons), class_="people"),
         element("td", ""),
     ]
     return element("tr", *cells, class_="rest" if persons is None else "sum")
@@ -266,7 +267,7 @@ def _trend(report: WeekReport, words: Words) -> Html:
             _svg_text(words.minutes(minutes), x + slot / 2, y - 6, "value"),
             _svg_text(words.text("trend_week", number=str(week.number)), x + slot / 2, height - 6, "name"),
         ]  # fmt: skip
-    line = element("line", x1=0, y1=height - 22, x2=width, y2=height - 22)
+    line = element("line", x1=0, y1=height - 22, x2=f"{slot * len(report.trend):.1f}", y2=height - 22)
     label = ", ".join(f"{week}: {words.minutes(minutes)}" for week, minutes in report.trend)
     chart = element(
         "svg", line, *parts, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label, class_="trend"
