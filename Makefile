@@ -80,8 +80,9 @@ format: $(DEV) ## Format the code and apply safe lint fixes
 	@$(BIN)/ruff check --fix .
 
 .PHONY: docs
-docs: $(DEV) ## Write the tables in docs/ that come from the code
+docs: $(DEV) ## Write what comes from the code in docs/: tables, and answers to questions
 	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m docs.questions_page
 
 .PHONY: setup
 setup: $(DEV) ## Create .venv with everything that users and developers need

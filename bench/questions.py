@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from clickhouse_driver import Client
 
 from processors.kinds import CONTROL_KINDS
+from sinks.clickhouse.ready_made.catalogue import READY_MADE, ReadyMade, Value
+from sinks.clickhouse.rollups.upkeep import ROLLUPS
 from streams import timeline
 from streams.cli import demo, erasures, frictions, identity_facts
 
@@ -24,6 +26,15 @@ class Question(NamedTuple):
 _SOMEBODY = """
 SELECT tenant, person_key FROM v_frictions GROUP BY tenant, person_key ORDER BY count() DESC, person_key LIMIT 1
 """
+
+
+def _ready_made(client: Client, one: ReadyMade, person: str) -> Question:
+    """A question of the catalogue; one about a person is about the one who met most frictions."""
+    values: dict[str, Value] = {}
+    for parameter in one.parameters:
+        rows = client.execute(parameter.example_sql) if parameter.example_sql else []
+        values[parameter.name] = person if parameter.name == "person_key" else rows[0][0] if rows else parameter.example
+    return Question(f"{one.view}: {one.question}", one.filled(values))
 
 
 def questions(client: Client) -> Sequence[Question]:
@@ -132,4 +143,8 @@ def questions(client: Client) -> Sequence[Question]:
             "SELECT uniq(person_key) FROM v_touchpoints"
             " WHERE event_time >= (SELECT max(event_time) FROM touchpoints) - toIntervalWeek(1)",
         ),
+        # Ready-made answers
+        *(_ready_made(client, one, person) for one in READY_MADE),
+        # What a rollup costs each time that it is held against its base
+        *(Question(f"{rollup.name}: what it should hold", rollup.base) for rollup in ROLLUPS),
     ]

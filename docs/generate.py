@@ -18,6 +18,7 @@ from schemas.codec import schema_text
 from schemas.log import REASONS
 from schemas.touchpoint import TIME_FIELDS
 from schemas.vocabulary import CONTACT_KINDS, KINDS, NAMESPACES
+from sinks.clickhouse.dictionary import Entry, dictionary
 from sinks.clickhouse.error_codes import ERROR_GROUPS, Meaning
 from streams.metrics import CATALOGUE
 from streams.settings import Settings
@@ -192,10 +193,28 @@ def _python_words(definition: RuleDefinition) -> str:
     return f"in Python{f': {told}' if told else ''}"
 
 
+def data_dictionary() -> str:
+    """Every view and every table with its columns: types and meanings."""
+    entries = dictionary()
+    parts = []
+    for heading, is_view in (("Views", True), ("Tables", False)):
+        parts.append(f"## {heading}\n")
+        parts += [_dictionary_section(entry) for entry in entries.values() if entry.is_view is is_view]
+    return "\n".join(parts)
+
+
+def _dictionary_section(entry: Entry) -> str:
+    rows = [(f"`{column.name}`", column.type, column.comment) for column in entry.columns]
+    parameters = "".join(f"- parameter `{name}`: {type_}\n" for name, type_ in entry.parameters)
+    lines = [f"### {entry.name}\n", f"{entry.comment}\n", *([parameters] if parameters else [])]
+    return "\n".join([*lines, markdown_table(("column", "type", "meaning"), rows)])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "contract-fields": contract_fields,
     "contract-kinds": contract_kinds,
     "identity-namespaces": identity_namespaces,
+    "data-dictionary": data_dictionary,
     "dead-letter-reasons": dead_letter_reasons,
     "clickhouse-errors": clickhouse_errors,
     "friction-rules": friction_rules,

@@ -4,7 +4,7 @@ No broker and no worker: the core judges every person once, when everything has 
 stream would end with (a test elsewhere holds that). So the page's answers are exact, and made in seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from processors.admission import AdmissionSettings, admit
@@ -52,12 +52,17 @@ def sample_company() -> GeneratedCompany:
 
 def store_company(address: ClickHouseAddress, company: GeneratedCompany) -> None:
     """Write a company and everything that is found in it into a database with the schema in it."""
-    states: dict[str, PersonState] = {}
     applied = list(_admitted(company))
+    store_judged(address, applied, max(touchpoint.event_time for touchpoint in applied))
+    _store_dead_letters(address, milliseconds(company.truth.end))
+
+
+def store_judged(address: ClickHouseAddress, applied: Sequence[AppliedTouchpoint], watermark: int) -> None:
+    """Write touchpoints, and what the shipped rules say of the person of each identity as of a watermark."""
+    states: dict[str, PersonState] = {}
     for touchpoint in applied:
         key = touchpoint.identity_hash
         step(states.setdefault(key, PersonState(touchpoint.touchpoint.tenant, key)), touchpoint)
-    watermark = max(touchpoint.event_time for touchpoint in applied)
     rules = default_rules()
     facts = [judge(state, rules, watermark, CoreSettings()) for state in states.values()]
     blocks: list[PreparedBlock] = [
@@ -74,7 +79,6 @@ def store_company(address: ClickHouseAddress, company: GeneratedCompany) -> None
             writer.insert(block)
     finally:
         writer.close()
-    _store_dead_letters(address)
 
 
 def _admitted(company: GeneratedCompany) -> Iterator[AppliedTouchpoint]:
@@ -96,8 +100,7 @@ def _admitted(company: GeneratedCompany) -> Iterator[AppliedTouchpoint]:
         yield applied
 
 
-def _store_dead_letters(address: ClickHouseAddress) -> None:
-    end = milliseconds(sample_company().truth.end)
+def _store_dead_letters(address: ClickHouseAddress, end: int) -> None:
     rows = [
         ("touchpoints", _RUN, 0, 1_000_000 + place, end - minutes * _MINUTE, stage, reason, 0, "open", 1)
         for reason, stage, place, minutes in _DEAD_LETTERS

@@ -44,6 +44,18 @@ CATALOGUE: Final[dict[str, tuple[tuple[str, ...], str]]] = {
         ("found",),
         "Identifiers that a batch or a deadline was about: known in `memory`, read from the `store`, or `new`.",
     ),
+    "journeys_rollup_days_rebuilt_total": (
+        ("rollup",),
+        "Days of a rollup that differed from its base and were rebuilt.",
+    ),
+    "journeys_rollup_days_differing": (
+        ("rollup",),
+        "Days that differed right after that: 0, or those to which something was written in that moment.",
+    ),
+    "journeys_rollups_checked_timestamp_seconds": (
+        (),
+        "When this worker last held the rollups against their bases, UTC.",
+    ),
 }
 
 

@@ -184,6 +184,9 @@ class TenantSettings(BaseModel):
 
     identity: IdentitySettings | None = None
     effort: EffortSettings | None = None
+    rollups_every_s: float = Field(
+        60.0, ge=0, description="How often rollups are rebuilt where they differ from their base; 0 for never."
+    )
     blocked_identities: frozenset[str] = Field(frozenset(), description="Further values that never identify anybody.")
 
 

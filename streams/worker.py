@@ -21,7 +21,9 @@ from streams.coordinator import LogName
 from streams.lag import committed_offsets, end_offsets
 from streams.log_check import LogCheck
 from streams.metrics import Sample, served_metrics
+from streams.rollup_keeper import RollupKeeper
 from streams.settings import Settings
+from streams.store import clickhouse_address
 from streams.topics import INTAKE, JOURNEYS, KEYED, TOUCHPOINTS, incarnations, partition_count
 from streams.transport import ChunkConsumer, ChunkTransport
 from streams.trials import Cemetery, Journal, Trials
@@ -30,6 +32,8 @@ from streams.watchdog import Standing, Watchdog
 _log = structlog.get_logger()
 _TICK_S: Final = 0.1
 _LOOK_AFTER_GROUP_EVERY_S: Final = 0.5
+#: Whoever owns this partition of the journeys keeps the rollups.
+_KEEPER_PARTITION: Final = 0
 #: How long agents may take for their last flush; what is not done by then is replayed.
 _FINISH_WITHIN_S: Final = 12.0
 #: Supervisors kill after 30 s; ending by ourselves before leaves a message.
@@ -116,6 +120,10 @@ class _Run:
                 if done < end and (ours is None or self._has_more(TP(topic, partition), done, end)):
                     found[f"{topic}/{partition}"] = Standing(done, end, beats)
         return found
+
+    def owns(self, partition: int) -> bool:
+        """Whether the group has given a partition to this worker."""
+        return partition in (self._partitions or ())
 
     def measure(self) -> Iterable[Sample]:
         """How far the agent is in each partition of ours, and what it says of itself."""
@@ -225,7 +233,13 @@ async def run_worker(
     try:
         for run in runs:
             await run.agent.start()
-        serving.enter_context(served_metrics(metrics_port, [run.measure for run in runs]))
+        keeper = RollupKeeper(
+            clickhouse_address(settings.clickhouse),
+            settings.rollups_every_s,
+            is_ours=lambda: any(run.name == JOURNEYS and run.owns(_KEEPER_PARTITION) for run in runs),
+        )
+        serving.enter_context(served_metrics(metrics_port, [*(run.measure for run in runs), keeper.measure]))
+        serving.enter_context(keeper.at_work())
         if await _started(runs, court, watchdog, stopping, fail):
             ticks = [asyncio.create_task(run.tick()) for run in runs]
             watches = [asyncio.create_task(_watch(run.app, stopping, fail)) for run in runs]

@@ -364,6 +364,49 @@ ALERTS = _table(
     version="UInt64",
 )
 
+#: Rollups: whole numbers, so that sums do not depend on the order of rows.
+FRICTION_HOURLY = _table(
+    "friction_hourly",
+    tenant=_WORD,
+    hour="DateTime('UTC')",
+    rule_id=_WORD,
+    variant=_WORD,
+    status=_WORD,
+    team=_WORD,
+    topic=_WORD,
+    from_channel=_WORD,
+    to_channel=_WORD,
+    frictions="UInt64",
+    severities="UInt64",
+    arrivals="UInt64",
+    effort_ms="Int64",
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
+JOURNEY_DAILY = _table(
+    "journey_daily",
+    tenant=_WORD,
+    day="Date",
+    topic=_WORD,
+    first_channel=_WORD,
+    last_channel=_WORD,
+    status=_WORD,
+    outcome=_WORD,
+    last_step="UInt8",
+    journeys="UInt64",
+    journeys_over_budget="UInt64",
+    touches="UInt64",
+    contacts="UInt64",
+    handoffs="UInt64",
+    redirects="UInt64",
+    duration_ms="Int64",
+    wait_ms="Int64",
+    effort_ms="Int64",
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
 SCHEMA_MIGRATIONS = _table(
     "schema_migrations",
     number=_COUNT,
@@ -392,6 +435,8 @@ TABLES: tuple[Table, ...] = (
     RULE_CHANGES,
     DEAD_LETTERS,
     ALERTS,
+    FRICTION_HOURLY,
+    JOURNEY_DAILY,
     SCHEMA_MIGRATIONS,
 )
 
@@ -436,6 +481,11 @@ VIEWS: tuple[str, ...] = (
     "v_next_contact",
     "v_claims_held",
     "v_delivery_quality",
+    "v_friction_hourly",
+    "v_journey_daily",
+    "v_channel_matrix_daily",
+    "v_team_effort_daily",
+    "v_funnel_daily",
     "activity_stream",
 )
 

@@ -5,6 +5,7 @@ import logging
 import typer
 
 from streams.cli import (
+    aggregates,
     backtest,
     check_config,
     dead_letters,
@@ -51,6 +52,7 @@ app.command("status", help=stack.STATUS_HELP, rich_help_panel=_RUN)(stack.status
 app.command("worker", help=worker.HELP, rich_help_panel=_RUN)(worker.command)
 app.command("door", help=door.HELP, rich_help_panel=_RUN)(door.command)
 app.command("migrate", help=migrate.HELP, rich_help_panel=_RUN)(migrate.command)
+app.command("refresh-aggregates", help=aggregates.REFRESH_HELP, rich_help_panel=_RUN)(aggregates.refresh)
 app.add_typer(kafka.app, name="kafka", rich_help_panel=_RUN)
 app.add_typer(topics.app, name="topics", rich_help_panel=_RUN)
 app.command("check-config", help=check_config.HELP, rich_help_panel=_RUN)(check_config.command)
@@ -66,6 +68,7 @@ app.command("frictions", help=frictions.HELP, rich_help_panel=_LOOK)(frictions.c
 app.command("timeline", help=timeline.HELP, rich_help_panel=_LOOK)(timeline.command)
 app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)
 app.command("verify", help=verify.HELP, rich_help_panel=_LOOK)(verify.command)
+app.command("check-aggregates", help=aggregates.CHECK_HELP, rich_help_panel=_LOOK)(aggregates.check)
 app.command("backtest", help=backtest.HELP, rich_help_panel=_LOOK)(backtest.command)
 app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
 app.command("export", help=export.HELP, rich_help_panel=_LOOK)(export.command)

@@ -78,13 +78,18 @@ def accepts(host: str, port: int) -> bool:
 def test_a_worker_serves_every_metric_of_the_catalogue_with_the_numbers_that_the_tables_show(tmp_path: Path) -> None:
     truth = generated(tmp_path, events=1000)
     port = free_port()
-    with running_stack(tmp_path) as stack:
+    with running_stack(tmp_path, environment={"JOURNEYS_ROLLUPS_EVERY_S": "0.5"}) as stack:
         stack.kill("worker")
         with stack.foreground("worker", "--agents", "intake,journeys", "--metrics-port", str(port)) as process:
             wait_until(lambda: process.poll() is not None or accepts("127.0.0.1", port), seconds=60)
             stack.produce((tmp_path / "events.jsonl").read_bytes())
             stack.wait()
             wait_until(lambda: lag(scraped(port)) == {0.0}, seconds=60)
+            # The worker has rebuilt the rollups by itself.
+            wait_until(lambda: stack.run("check-aggregates", code=None).returncode == 0, seconds=60)
+            assert stack.value("SELECT sum(frictions) FROM v_friction_hourly") == stack.counts()["frictions"] > 0
+            assert stack.value("SELECT sum(journeys) FROM v_journey_daily") == stack.counts()["journeys"] > 0
+            wait_until(lambda: differing(scraped(port)) == {0.0}, seconds=60)
             values = scraped(port)
         stored = stack.counts()
         watermark = stack.value("SELECT toUnixTimestamp64Milli(max(watermark)) / 1000 FROM checkpoints")
@@ -107,6 +112,10 @@ def test_a_worker_serves_every_metric_of_the_catalogue_with_the_numbers_that_the
     assert total("journeys_oldest_unflushed_seconds") == 0
     newest = max(value for (name, _), value in values.items() if name == "journeys_watermark_timestamp_seconds")
     assert newest == watermark
+
+
+def differing(values: Values) -> set[float]:
+    return {value for (name, _), value in values.items() if name == "journeys_rollup_days_differing"}
 
 
 def lag(values: Values) -> set[float]:

@@ -24,23 +24,23 @@ CREATE OR REPLACE VIEW v_contacts $on_cluster
 DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT
     tenant,
-    opening.1 AS contact_id,
+    concat(replaceAll(replaceAll(toString(tenant), '%', '%25'), '/', '%2F'), '/', replaceAll(replaceAll(opening.6.2, '%', '%25'), '/', '%2F'), '/', replaceAll(replaceAll(opening.6.3, '%', '%25'), '/', '%2F')) AS contact_id,
     person_key,
     channel,
-    opening.2 AS kind,
-    opening.3 AS started_at,
+    opening.1 AS kind,
+    opening.5 AS started_at,
     greatest(started_at, last_end) AS ended_at,
     toDayOfWeek(started_at) AS weekday,
     toHour(started_at) AS hour,
     arrayFirst(named -> named.1 >= opening.6, arraySort(workers)).2 AS team,
-    opening.4 AS touchpoint,
+    opening.2 AS touchpoint,
     first_topic AS topic,
-    if(opening.5 = '', first_topic, opening.5) AS reason,
+    if(opening.3 = '', first_topic, opening.3) AS reason,
     arraySort(arrayDistinct(arrayConcat(arrayFlatten(owns), if(first_topic = '', [], [concat('topic:', first_topic)])))) AS matters,
     conversation_touches AS touches,
     others = 0 AS is_blocked,
     has_thread OR is_blocked OR answered_at IS NOT NULL AS is_answer_known,
-    if(opening.7, opening.3, if(empty(later_answers), NULL, arrayMin(later_answers))) AS answered_at,
+    if(opening.4, opening.5, if(empty(later_answers), NULL, arrayMin(later_answers))) AS answered_at,
     (toUnixTimestamp64Milli(answered_at) - toUnixTimestamp64Milli(started_at)) / 60000 AS minutes_to_answer,
     last_outcome AS outcome
 FROM (
@@ -50,7 +50,7 @@ FROM (
         channel,
         has_thread,
         argMinIf(
-            (touchpoint_key, act, event_time, touchpoint, named_reason, place, is_taken),
+            (act, touchpoint, named_reason, is_taken, event_time, place),
             (NOT is_beginning, place),
             is_beginning OR is_attempt
         ) AS opening,
@@ -67,7 +67,6 @@ FROM (
             tenant,
             person_key,
             channel,
-            touchpoint_key,
             touchpoint,
             multiIf(thread_id != '', thread_id, reply_to != '' AND actor != 'customer', reply_to, id) AS conversation,
             thread_id != '' AS has_thread,

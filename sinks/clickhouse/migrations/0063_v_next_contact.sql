@@ -21,30 +21,30 @@ AS SELECT
     if(next = 'contact', quantileExactInclusive(0.5)(hours), NULL) AS median_hours
 FROM (
     SELECT
-        contact.tenant AS tenant,
-        reason,
+        person.tenant AS tenant,
+        pair.1.3 AS reason,
+        pair.1.4 AS ended_at,
+        pair.2 AS following,
         multiIf(
-            follows AND following.1 <= ended_at + toIntervalDay(30), 'contact',
+            following.2 != '' AND following.1 <= ended_at + toIntervalDay(30), 'contact',
             ended_at + toIntervalDay(30) < reach.reached_at, 'nothing',
             'not known yet'
         ) AS next,
-        if(next = 'contact', following.2, '') AS next_reason,
-        if(next = 'contact', following.3, '') AS next_channel,
+        if(next = 'contact', following.3, '') AS next_reason,
+        if(next = 'contact', following.5, '') AS next_channel,
         if(next = 'contact', greatest(0, toUnixTimestamp64Milli(following.1) - toUnixTimestamp64Milli(ended_at)) / 3600000, 0) AS hours
     FROM (
         SELECT
             tenant,
-            toString(reason) AS reason,
-            ended_at,
-            leadInFrame((started_at, toString(reason), toString(channel)), 1) OVER later AS following,
-            leadInFrame(1, 1, 0) OVER later AS follows
+            arraySort(groupArray((started_at, contact_id, toString(reason), ended_at, toString(channel)))) AS own,
+            arrayJoin(arrayZip(own, arrayPushBack(arrayPopFront(own), (toDateTime64(0, 3, 'UTC'), '', '', toDateTime64(0, 3, 'UTC'), '')))) AS pair
         FROM v_contacts
         WHERE NOT is_blocked
-        WINDOW later AS (PARTITION BY tenant, person_key ORDER BY started_at, contact_id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
-    ) AS contact
+        GROUP BY tenant, person_key
+    ) AS person
     LEFT ANY JOIN (
         SELECT tenant, max(event_time) AS reached_at FROM touchpoints GROUP BY tenant
-    ) AS reach ON reach.tenant = contact.tenant
+    ) AS reach ON reach.tenant = person.tenant
 )
 GROUP BY tenant, reason, next, next_reason, next_channel
 COMMENT 'What came next after a contact reason: the next contact of the same customer within 30 days, for whatever reason.'

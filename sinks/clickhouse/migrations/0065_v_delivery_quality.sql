@@ -14,57 +14,36 @@ CREATE OR REPLACE VIEW v_delivery_quality $on_cluster
     `main_reason` LowCardinality(String) COMMENT 'The reason most of them were refused for; empty for a source and where there are none.'
 )
 DEFINER = CURRENT_USER SQL SECURITY DEFINER
-AS WITH
-    delivered AS (
-        SELECT
-            tenant,
-            source,
-            origin_topic,
-            count() AS touchpoints,
-            countIf(NOT backfill) AS live,
-            countIf(NOT backfill AND ingestion_time > event_time + toIntervalHour(1)) AS late,
-            countIf(NOT backfill AND ingestion_time > event_time + toIntervalDay(90)) AS very_late,
-            countIf(is_time_corrected) AS corrected
-        FROM touchpoints FINAL
-        GROUP BY tenant, source, origin_topic
-    )
-SELECT
-    toString(tenant) AS tenant,
-    'source' AS scope,
-    toString(source) AS name,
-    sum(touchpoints) AS records,
-    sum(delivered.live) AS live,
-    sum(delivered.late) AS late,
-    if(live = 0, NULL, late / live) AS late_share,
-    sum(delivered.very_late) AS very_late,
-    sum(corrected) / records AS corrected_share,
-    CAST(NULL, 'Nullable(UInt64)') AS dead_letters,
-    CAST(NULL, 'Nullable(Float64)') AS dead_letter_share,
-    '' AS main_reason
-FROM delivered
-GROUP BY tenant, source
-UNION ALL
-SELECT
-    '' AS tenant,
-    'topic' AS scope,
-    topic AS name,
+AS SELECT
+    told.1 AS tenant,
+    told.2 AS scope,
+    told.3 AS name,
     sum(touchpoints) + sum(dead) AS records,
-    sum(told.live) AS live,
-    sum(told.late) AS late,
+    sum(seen_live) AS live,
+    sum(seen_late) AS late,
     if(live = 0, NULL, late / live) AS late_share,
-    sum(told.very_late) AS very_late,
+    sum(seen_very_late) AS very_late,
     if(sum(touchpoints) = 0, NULL, sum(corrected) / sum(touchpoints)) AS corrected_share,
-    CAST(sum(dead), 'Nullable(UInt64)') AS dead_letters,
-    sum(dead) / records AS dead_letter_share,
+    if(scope = 'topic', toNullable(sum(dead)), NULL) AS dead_letters,
+    if(scope = 'topic', sum(dead) / records, NULL) AS dead_letter_share,
     max(reason) AS main_reason
 FROM (
-    SELECT toString(origin_topic) AS topic, touchpoints, delivered.live AS live, delivered.late AS late, delivered.very_late AS very_late, corrected, 0 AS dead, '' AS reason
-    FROM delivered
+    SELECT
+        arrayJoin([(toString(tenant), 'source', toString(source)), ('', 'topic', toString(origin_topic))]) AS told,
+        count() AS touchpoints,
+        countIf(NOT backfill) AS seen_live,
+        countIf(NOT backfill AND ingestion_time > event_time + toIntervalHour(1)) AS seen_late,
+        countIf(NOT backfill AND ingestion_time > event_time + toIntervalDay(90)) AS seen_very_late,
+        countIf(is_time_corrected) AS corrected,
+        0 AS dead,
+        '' AS reason
+    FROM touchpoints FINAL
+    GROUP BY tenant, source, origin_topic
     UNION ALL
-    SELECT toString(topic) AS topic, 0, 0, 0, 0, 0, count(), arraySort(topK(1)(toString(reason)))[1]
+    SELECT ('', 'topic', toString(topic)), 0, 0, 0, 0, 0, count(), arraySort(topK(1)(toString(reason)))[1]
     FROM dead_letters FINAL
     WHERE `state` != 'replayed'
     GROUP BY topic
-) AS told
-GROUP BY topic
+)
+GROUP BY told
 COMMENT 'How well producers deliver: late and corrected touchpoints of each source, and records of each topic that could not be processed.'

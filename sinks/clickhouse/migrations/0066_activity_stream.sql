@@ -43,8 +43,8 @@ AS SELECT
     )) AS feature_json,
     multiIf(kind = 'order.placed', amount, kind IN ('order.cancelled', 'refund.posted'), -amount, NULL) AS revenue_impact,
     if(text_ref = '', NULL, text_ref) AS link,
-    row_number() OVER (PARTITION BY person_key, kind ORDER BY event_time, source, id) AS activity_occurrence,
-    leadInFrame(toNullable(event_time)) OVER (PARTITION BY person_key, kind ORDER BY event_time, source, id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS activity_repeated_at
+    row_number() OVER (PARTITION BY tenant, person_key, kind ORDER BY event_time, source, id) AS activity_occurrence,
+    leadInFrame(toNullable(event_time)) OVER (PARTITION BY tenant, person_key, kind ORDER BY event_time, source, id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS activity_repeated_at
 FROM v_touchpoints
 WHERE NOT probe AND NOT staff AND kind NOT IN ('identity.linked', 'identity.unlinked', 'subject.erase_requested', 'history.refold_requested')
 COMMENT 'Every touchpoint with the columns of an activity stream of Activity Schema 2, for tools that read one.'

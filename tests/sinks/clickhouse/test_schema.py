@@ -3,6 +3,7 @@ from clickhouse_driver import Client
 
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
+from sinks.clickhouse.dictionary import dictionary
 from sinks.clickhouse.schema_check import schema_differences
 from sinks.clickhouse.tables import PARAMETERISED_VIEWS, TABLES, VIEWS
 
@@ -80,3 +81,40 @@ def test_views_read_with_the_rights_of_whoever_made_them(client: Client) -> None
         "SELECT create_table_query FROM system.tables WHERE database = 'journeys' AND engine = 'View'"
     ):
         assert "SQL SECURITY DEFINER" in create
+
+
+def test_the_dictionary_says_what_the_live_schema_says(client: Client) -> None:
+    told = dictionary()
+    tables = dict(client.execute("SELECT name, comment FROM system.tables WHERE database = 'journeys'"))
+    assert {name: entry.comment for name, entry in told.items()} == tables
+    live: dict[str, list[tuple[str, str, str]]] = {}
+    for table, *column in client.execute(
+        "SELECT table, name, type, comment FROM system.columns WHERE database = 'journeys' ORDER BY table, position"
+    ):
+        live.setdefault(table, []).append(tuple(column))
+    asked_without = {name: entry for name, entry in told.items() if name not in PARAMETERISED_VIEWS}
+    assert {
+        name: [(column.name, column.type, column.comment) for column in entry.columns]
+        for name, entry in asked_without.items()
+    } == live
+
+
+def test_every_column_of_a_view_with_parameters_says_what_it_is(client: Client) -> None:
+    told = dictionary()
+    assert {name for name, entry in told.items() if entry.parameters} == set(PARAMETERISED_VIEWS)
+    values = {"String": "''", "UInt32": "1", "Array(String)": "['a']"}
+    for name in PARAMETERISED_VIEWS:
+        entry = told[name]
+        asked = ", ".join(f"{parameter} = {values[type_]}" for parameter, type_ in entry.parameters)
+        described = client.execute(f"DESCRIBE TABLE (SELECT * FROM {name}({asked}))")
+        assert [(column.name, column.type) for column in entry.columns] == [tuple(row[:2]) for row in described]
+        assert [column for column in entry.columns if not column.comment] == []
+
+
+def test_what_is_in_two_views_under_one_name_is_one_thing() -> None:
+    """A column that is named alike has one type everywhere, so that answers can be joined."""
+    types: dict[str, set[str]] = {}
+    for entry in dictionary().values():
+        for column in entry.columns:
+            types.setdefault(column.name, set()).add(column.type.removeprefix("LowCardinality(").removesuffix(")"))
+    assert {len(types[name]) for name in ("tenant", "person_key", "journey_id", "friction_id", "contact_id")} == {1}

@@ -1,0 +1,1 @@
+"""Ready-made answers: each question once, in words and in SQL."""
