@@ -59,14 +59,13 @@ def command(
     from streams.reports.weekly import NothingToReport, Scope, last_full_week, week_report
     from streams.settings import SettingsError, load_settings
     from streams.store import reading_address
-    from streams.timeline import NobodyFound
 
     zone, named = _zone(time_zone), _week(week)
     printed = output.with_suffix(".pdf")
     if pdf and printed == output:
         raise typer.BadParameter("the page is HTML; its PDF is written beside it", param_hint="--output")
     problems = (SettingsError, FileRefused, QuestionRefused, StoreUnavailable, SchemaMismatch)
-    with friendly_errors(*problems, NothingToReport, NobodyFound, NoPrinter):
+    with friendly_errors(*problems, NothingToReport, NoPrinter):
         for path in (output, *([printed] if pdf else [])):
             refuse_existing(path, force=force)
         address = reading_address(load_settings(data_dir, clickhouse=clickhouse))

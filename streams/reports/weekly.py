@@ -4,6 +4,7 @@ Minutes are the sums of `v_frictions.minutes`, by the event time of the touchpoi
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ import msgspec
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.questions import ask
 from streams.reports.weeks import Week
-from streams.timeline import Story, load_story
+from streams.timeline import NobodyFound, Story, load_story
 
 #: Weeks before the one told that it is held against, and that the chart shows.
 COMPARED_WEEKS: Final = 4
@@ -225,23 +226,35 @@ def _totals(address: ClickHouseAddress, scope: Scope, week: Week) -> Totals:
 
 
 def _stories(address: ClickHouseAddress, scope: Scope) -> list[ToldJourney]:
-    """The journeys that cost most in the week, each of another person, and of other causes where there are others."""
+    """The journeys that cost most in the week, each of another person, and of other causes where there are others.
+
+    Who was taken out of the tables between two questions has no story.
+    """
     worst = ask(address, _WORST, _asked(scope, scope.week)).rows
     first_of_cause = {main: journey_id for _, journey_id, main, _ in reversed(worst)}
-    ordered = sorted(worst, key=lambda row: first_of_cause[row[2]] != row[1])
-    return [_told(load_story(address, person_key), journey_id) for person_key, journey_id, *_ in ordered[:STORIES]]
+    told: list[ToldJourney] = []
+    for person_key, journey_id, *_ in sorted(worst, key=lambda row: first_of_cause[row[2]] != row[1]):
+        with suppress(NobodyFound):
+            told += _told(load_story(address, person_key), journey_id)
+        if len(told) == STORIES:
+            break
+    return told
 
 
-def _told(story: Story, journey_id: str) -> ToldJourney:
-    journey = next(one for one in story.journeys if one["journey_id"] == journey_id)
+def _told(story: Story, journey_id: str) -> list[ToldJourney]:
+    """The journey as it is told, if the story has it."""
     by_key = {touchpoint["touchpoint_key"]: touchpoint for touchpoint in story.touchpoints}
     frictions = [friction for friction in story.frictions if friction["journey_id"] == journey_id]
-    return ToldJourney(
-        journey,
-        [by_key[key] for key in journey["touchpoint_keys"] if key in by_key],
-        frictions,
-        sum(friction["minutes"] for friction in frictions),
-    )
+    return [
+        ToldJourney(
+            journey,
+            [by_key[key] for key in journey["touchpoint_keys"] if key in by_key],
+            frictions,
+            sum(friction["minutes"] for friction in frictions),
+        )
+        for journey in story.journeys
+        if journey["journey_id"] == journey_id
+    ]
 
 
 def _reached(address: ClickHouseAddress, tenant: str | None) -> tuple[int, int, int]:
