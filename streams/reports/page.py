@@ -299,7 +299,7 @@ def _story(letter: str, story: ToldJourney, report: WeekReport, words: Words) ->
         "story_facts",
         minutes=words.minutes(story.minutes),
         contacts=words.counted("contacts", journey["contacts"]),
-        outcome=words.text(f"outcome_{journey['outcome']}"),
+        outcome=words.outcome(journey["outcome"]),
     )
     path = " → ".join(words.channel(name) for name in journey["channels"])
     return element(

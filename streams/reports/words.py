@@ -291,6 +291,11 @@ class Words:
         """What happened, for a verb."""
         return _KINDS[name][self._place] if name in _KINDS else name
 
+    def outcome(self, name: str) -> str:
+        """How a journey ended or stands."""
+        key = f"outcome_{name}"
+        return self.text(key) if key in _TEXTS else name
+
     def team(self, name: str) -> str:
         """Name of a team."""
         return name or self.text("unknown_team")

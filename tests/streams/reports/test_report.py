@@ -250,8 +250,16 @@ def test_stories_are_those_that_cost_most_and_hold_no_identifier(desk: Desk) -> 
     for language in ("en", "de"):
         text = desk.page("--week", "2024-W02", "--language", language).text
         assert ["Person A" in text, "Person B" in text, "Person C" in text, "Person D" in text] == [True] * 3 + [False]
-        worst = max(desk.of_week("2024-W02"), key=lambda one: one["minutes"])
-        assert worst[f"sentence_{language}"] in text
+        of_journeys = Counter[str]()
+        for one in desk.of_week("2024-W02"):
+            of_journeys[one["journey_id"]] += one["minutes"]
+        worst = max(of_journeys.values())
+        sentences = {
+            journey_id: [one[f"sentence_{language}"] for one in desk.frictions if one["journey_id"] == journey_id]
+            for journey_id, minutes in of_journeys.items()
+            if minutes == worst
+        }
+        assert any(all(sentence in text for sentence in of_journey) for of_journey in sentences.values())
         columns = "person_key, journey_id, friction_id, evidence_touchpoints"
         for keys in ask(desk.company.address, f"SELECT {columns} FROM v_frictions WHERE tenant = 'default'").rows:
             for key in (*keys[:3], *keys[3], *(key.rpartition("/")[2] for key in keys[3])):
@@ -294,7 +302,7 @@ def test_the_last_full_week_is_the_default(desk: Desk) -> None:
     week = json.loads(done.stdout)["week"]
     ((newest,),) = ask(desk.company.address, "SELECT max(event_time) FROM v_touchpoints WHERE tenant = 'default'").rows
     year, number, _ = newest.isocalendar()
-    assert week == str(Week(year, number).before(1)) == "2024-W04"
+    assert week == str(Week(year, number).before(1)) == "2024-W03"
 
 
 def test_mistakes_are_told(desk: Desk, tmp_path: Path) -> None:
