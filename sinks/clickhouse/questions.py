@@ -1,7 +1,7 @@
 """Questions of people: read-only queries, answered with names, types and rows."""
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clickhouse_driver.errors import ServerException
@@ -104,6 +104,26 @@ class Reading:
     def close(self) -> None:
         """Close the connection."""
         self._client.disconnect()
+
+
+def ask_in_blocks(
+    address: ClickHouseAddress, sql: str, parameters: Mapping[str, object], rows: int
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows of the answer of one query, which may only read, at most so many at a time.
+
+    What comes is handed on as it comes, so that an answer may be larger than memory. Raises as `ask` does, while the
+    blocks are read.
+    """
+    client = connect(address, whole_within_s=math.inf)
+    try:
+        # The driver frees the connection only when all was read; whoever stops before that has it closed here.
+        yield from client.execute_iter(sql, dict(parameters), chunk_size=rows, settings={"readonly": 2})
+    except ANSWER_ERRORS as error:
+        raise _meaning(error, address) from error
+    except VALUE_ERRORS as error:
+        raise QuestionRefused(str(error)) from error
+    finally:
+        client.disconnect()
 
 
 def _meaning(error: Exception, address: ClickHouseAddress) -> Exception:

@@ -13,6 +13,7 @@ from streams.cli import (
     door,
     erase,
     erasures,
+    export,
     frictions,
     generate,
     identity,
@@ -21,6 +22,7 @@ from streams.cli import (
     migrate,
     produce,
     query,
+    report,
     rotate_key,
     rules,
     serve,
@@ -71,6 +73,8 @@ app.command("verify", help=verify.HELP, rich_help_panel=_LOOK)(verify.command)
 app.command("check-aggregates", help=aggregates.CHECK_HELP, rich_help_panel=_LOOK)(aggregates.check)
 app.command("backtest", help=backtest.HELP, rich_help_panel=_LOOK)(backtest.command)
 app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
+app.command("export", help=export.HELP, rich_help_panel=_LOOK)(export.command)
+app.command("report", help=report.HELP, rich_help_panel=_LOOK)(report.command)
 app.command("erasures", help=erasures.HELP, rich_help_panel=_LOOK)(erasures.command)
 app.add_typer(rules.app, name="rules", rich_help_panel=_LOOK)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
