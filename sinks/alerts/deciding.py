@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from schemas.alerts import AlertIntent
 from sinks.alerts.incidents import (
     MOST_SAMPLES,
+    OVERFLOW,
     Action,
     ActionKind,
     ChannelState,
@@ -47,7 +48,6 @@ _TELLING_A_CAUSE: Final = frozenset({NoticeKind.OPENED, NoticeKind.UPDATED})
 #: After which a channel knows of what it knew nothing of before.
 _FIRST: Final = frozenset({NoticeKind.OPENED, NoticeKind.DIGEST, NoticeKind.EXPIRED})
 _UNEXPLAINED: Final = ("later events show that it was none", "spätere Ereignisse zeigen, dass es keine war")
-_OVERFLOW: Final = "and more causes"
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +76,8 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True):
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """What follows, to be written in this order: incidents that changed, entries of the ledger, notices by channel.
 
-    `over` are incidents of which nothing more has to be said. Of `needless` notices, by id with what becomes of them,
+    `over` are incidents of which nothing more has to be said; `told` names, by notice, all incidents that it tells of,
+    also those that it had no room to show. Of `needless` notices, by id with what becomes of them,
     those that were not sent yet must not be. `wake_at` is when there may be something to decide without anything
     arriving, `None` for never.
     """
@@ -86,6 +87,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     over: frozenset[str]
     entries: tuple[LedgerEntry, ...]
     notices: tuple[tuple[str, Notice], ...]
+    told: Mapping[str, tuple[str, ...]]
     needless: Mapping[str, Settlement]
     wake_at: int | None
 
@@ -134,6 +136,7 @@ class _Turn:
         self._touched: dict[str, None] = {}
         self._entries: list[LedgerEntry] = []
         self._notices: list[tuple[str, Notice]] = []
+        self._told_of: dict[str, tuple[str, ...]] = {}
         self._needless: dict[str, Settlement] = {}
 
     # What arrived.
@@ -314,7 +317,7 @@ class _Turn:
             return self._incidents[known]
         is_overflow = len(self._incidents) >= self._policy.most_open
         if is_overflow:
-            cause = f"{intent.tenant} rule={intent.rule_id} {_OVERFLOW}"
+            cause = f"{intent.tenant} rule={intent.rule_id} {OVERFLOW}"
             if (known := self._by_cause.get(cause)) is not None:
                 return self._incidents[known]
         kept = set() if is_overflow else set(self._policy.group_by)
@@ -556,6 +559,7 @@ class _Turn:
             acknowledged_by=first.acknowledged_by if single else "",
         )
         self._notices.append((channel, notice))
+        self._told_of[notice_id] = tuple(incident.incident_id for incident in ranked)
         for incident in ranked:
             telling = incident.tellings[channel]
             telling = replace(
@@ -608,6 +612,7 @@ class _Turn:
             over=frozenset(over),
             entries=tuple(self._entries),
             notices=tuple(self._notices),
+            told=self._told_of,
             needless=self._needless,
             wake_at=wake_at,
         )

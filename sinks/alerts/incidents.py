@@ -1,6 +1,7 @@
 """What is known of causes that teams are told of: plain values, which can be written down and read back."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -8,7 +9,9 @@ from schemas.alerts import AlertIntent
 from sinks.alerts.notice import Notice, NoticeKind
 
 #: Frictions of an incident that are kept whole, to show one of them.
-MOST_SAMPLES = 3
+MOST_SAMPLES: Final = 3
+#: End of the cause of an incident that stands for several.
+OVERFLOW: Final = "and more causes"
 
 
 class Phase(StrEnum):
@@ -88,6 +91,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: int = 0
     assigned_to: str = ""
     tellings: dict[str, Telling] = {}
+
+    @property
+    def is_overflow(self) -> bool:
+        """Whether it stands for causes of a rule that there was no room for one by one."""
+        return self.cause.endswith(OVERFLOW)
 
     @property
     def severity(self) -> int:

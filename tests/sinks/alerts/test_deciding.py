@@ -483,7 +483,7 @@ POLICIES = [
 
 def live_through(book: AlertBook, happening: tuple[Any, ...]) -> None:
     match happening:
-        case ("open", number, cause, severity, version):
+        case ("open", number, _, severity, version):
             # A friction never changes its rule, so neither its cause here.
             book.take(friction(number, rule_id=f"r{number % 3}", severity=severity, version=version))
         case ("retract", number, _, _, version):
