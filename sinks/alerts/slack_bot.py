@@ -34,6 +34,9 @@ _FOLLOWING: Final = frozenset({NoticeKind.UPDATED, NoticeKind.CLOSED, NoticeKind
 #: Kinds that people are to notice, and not only to find changed.
 _CALLING: Final = frozenset({NoticeKind.UPDATED, NoticeKind.WITHDRAWN})
 
+#: Slack would fetch what a link leads to and show it below; that is for the reader to ask for.
+_QUIET: Final = {"unfurl_links": False, "unfurl_media": False}
+
 #: Errors that pass by themselves.
 _LATER: Final = frozenset(
     {
@@ -129,7 +132,7 @@ class SlackBotChannel:
         elif not isinstance(outcome, Delivered):
             return outcome
         if notice.kind in _CALLING or isinstance(outcome, _Trouble):
-            reply = {"channel": channel, "thread_ts": ts, **thread_reply(message)}
+            reply = {"channel": channel, "thread_ts": ts, **_QUIET, **thread_reply(message)}
             outcome = await self._call("chat.postMessage", reply, http)
             if isinstance(outcome, _Trouble) and outcome.word not in _GONE:
                 return Refused(outcome.said)
@@ -138,7 +141,7 @@ class SlackBotChannel:
         return Delivered(notice.reference)
 
     async def _post(self, payload: dict[str, Any], http: HttpSender) -> Outcome:
-        outcome = await self._call("chat.postMessage", {"channel": self.channel, **payload}, http)
+        outcome = await self._call("chat.postMessage", {"channel": self.channel, **_QUIET, **payload}, http)
         return Refused(outcome.said) if isinstance(outcome, _Trouble) else outcome
 
     async def _call(self, method: str, arguments: dict[str, Any], http: HttpSender) -> "Outcome | _Trouble":
@@ -146,8 +149,7 @@ class SlackBotChannel:
             "Content-Type": "application/json; charset=utf-8",
             "Authorization": f"Bearer {self.token.get_secret_value()}",
         }
-        # Slack would fetch what a link leads to and show it below: that is for the reader to ask for.
-        body = json.dumps({"unfurl_links": False, "unfurl_media": False} | arguments).encode()
+        body = json.dumps(arguments).encode()
         answer = await http.post(self.endpoint.at(method), body, headers, answer_bytes=_ANSWER_BYTES)
         return answer if isinstance(answer, Retry | Refused) else judge_slack_api(answer, self.endpoint)
 

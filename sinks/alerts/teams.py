@@ -53,7 +53,7 @@ class TeamsChannel:
     can_edit: ClassVar[bool] = False
     can_thread: ClassVar[bool] = False
     can_list: ClassVar[bool] = True
-    #: 60 in 30 seconds, says the page that BODY_LIMIT names. It allows 100 an hour too, which no pause between two holds.
+    #: 60 in 30 seconds, says the page that BODY_LIMIT names. It allows 100 an hour too, which a pause does not hold.
     min_interval_s: ClassVar[float] = 0.5
 
     name: str
