@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sinks.alerts.fitting import cut, utf16_length
 from sinks.alerts.message import AlertMessage
+from sinks.alerts.notice import NoticeKind
 
 #: Slack's limits, in characters: https://docs.slack.dev/reference/block-kit and, for `text`, chat.postMessage.
 TEXT_LIMIT: Final = 4000
@@ -12,7 +13,11 @@ HEADER_LIMIT: Final = 150
 SECTION_LIMIT: Final = 3000
 FIELDS_LIMIT: Final = 10
 BUTTON_TEXT_LIMIT: Final = 75
-BUTTONS_LIMIT: Final = 25
+ACTION_ID_LIMIT: Final = 255
+
+#: What can be answered in Slack itself, and the kinds of notice that ask for it.
+ACTIONS: Final = ("acknowledge", "snooze")
+_ANSWERABLE: Final = frozenset({NoticeKind.OPENED, NoticeKind.UPDATED})
 
 # Ours, below Slack's, so that a whole message stays under some 13,000 characters, past which webhooks were seen to
 # refuse what each limit alone allows.
@@ -26,8 +31,11 @@ _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _NOTHING: Final = "-"
 
 
-def block_kit(message: AlertMessage) -> dict[str, Any]:
-    """A message: header, sentences, entries, facts, context, buttons, and `text` for notifications and old clients."""
+def block_kit(message: AlertMessage, *, is_interactive: bool = False) -> dict[str, Any]:
+    """A message: header, sentences, entries, facts, context, buttons, and `text` for notifications and old clients.
+
+    Where it is interactive, the buttons to take an alert and to put it off carry the incident instead of an address.
+    """
     blocks: list[dict[str, Any]] = [{"type": "header", "text": _plain(message.title, HEADER_LIMIT)}]
     blocks += [_section(fit(paragraph, SECTION_LIMIT)) for paragraph in message.paragraphs]
     blocks += [_section("• " + fit(entry, _ENTRY_ROOM)) for entry in message.entries]
@@ -37,13 +45,14 @@ def block_kit(message: AlertMessage) -> dict[str, Any]:
         blocks.append({"type": "section", "fields": fields})
     if context := [_mrkdwn(text) for text in _context(message)]:
         blocks.append({"type": "context", "elements": context})
-    if message.buttons:
-        buttons = [
-            {"type": "button", "text": _plain(button.label, BUTTON_TEXT_LIMIT), "url": button.url}
-            for button in message.buttons[:_BUTTONS_ROOM]
-        ]
-        blocks.append({"type": "actions", "elements": buttons})
+    if buttons := list(_buttons(message, is_interactive=is_interactive)):
+        blocks.append({"type": "actions", "elements": buttons[:_BUTTONS_ROOM]})
     return {"text": fit(message.headline, TEXT_LIMIT), "blocks": blocks}
+
+
+def thread_reply(message: AlertMessage) -> dict[str, Any]:
+    """What is said below an earlier message of the incident: the headline."""
+    return {"text": fit(message.headline, TEXT_LIMIT), "blocks": [_section(fit(message.headline, SECTION_LIMIT))]}
 
 
 def fit(text: str, limit: int) -> str:
@@ -58,6 +67,22 @@ def fit(text: str, limit: int) -> str:
 def _labelled(label: str, value: str, separator: str, limit: int) -> str:
     start = f"*{label}*{separator}"
     return start + fit(value, limit - utf16_length(start))
+
+
+def _buttons(message: AlertMessage, *, is_interactive: bool) -> Iterable[dict[str, Any]]:
+    notice = message.notice
+    is_asked = is_interactive and notice.kind in _ANSWERABLE and len(notice.subjects) == 1
+    for button in message.buttons:
+        if not (is_asked and button.name in ACTIONS):
+            yield {**_button(button.name, button.label), "url": button.url}
+    if is_asked:
+        for name in ACTIONS:
+            yield {**_button(name, message.labels[name]), "value": notice.subjects[0].incident_id}
+
+
+def _button(name: str, label: str) -> dict[str, Any]:
+    text = _plain(label, BUTTON_TEXT_LIMIT)
+    return {"type": "button", "action_id": cut(name, ACTION_ID_LIMIT) or _NOTHING, "text": text}
 
 
 def _context(message: AlertMessage) -> Iterable[str]:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
+from sinks.alerts.allowed import NOTHING_ALLOWED, AllowedAddresses
+from sinks.alerts.endpoint import Endpoint
 from sinks.alerts.message import Wording
 from sinks.alerts.notice import Notice
 from sinks.alerts.outcome import Outcome
 from sinks.alerts.posting import HttpSender
+from sinks.alerts.secret_source import SecretError, read_secret
 from sinks.alerts.vocabulary import Language
 
 
@@ -54,13 +57,48 @@ class Channel(Protocol):
 class Opening(msgspec.Struct, frozen=True):
     """What settings need to become a channel: its name, its wording, and where secrets may be read from.
 
-    `folder` is the folder of the routing file: relative secret files are looked for there.
+    `folder` is the folder of the routing file: relative secret files are looked for there. `allowed` is what may be
+    reached off the internet.
     """
 
     name: str
     wording: Wording
     environment: Mapping[str, str]
     folder: Path
+    allowed: AllowedAddresses = NOTHING_ALLOWED
+
+    def secret(self, name: str, env: str | None, file: Path | None) -> SecretStr:
+        """Read a secret from its one place.
+
+        Raises:
+            SecretError: it is missing, empty or unreadable, or others may read the file.
+
+        """
+        return read_secret(name, env, file, self.environment, self.folder)
+
+    def endpoint(self, env: str | None, file: Path | None) -> Endpoint:
+        """Read and check the address that `url_env` or `url_file` leads to.
+
+        Raises:
+            SecretError: it cannot be read, or is no address to post to.
+
+        """
+        return self._parsed("url_env" if env else "url_file", self.secret("url", env, file))
+
+    def place(self, field: str, url: str) -> Endpoint:
+        """Check an address that is no secret and stands in the file itself.
+
+        Raises:
+            SecretError: it is no address to post to.
+
+        """
+        return self._parsed(field, SecretStr(url))
+
+    def _parsed(self, field: str, url: SecretStr) -> Endpoint:
+        try:
+            return Endpoint.parse(url, self.allowed)
+        except ValueError as error:
+            raise SecretError(field, str(error)) from None
 
 
 class ChannelSettings(BaseModel):

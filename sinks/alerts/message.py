@@ -267,7 +267,7 @@ def _facts(notice: Notice, subject: Subject, language: Language) -> Iterable[Fac
     labels = LABELS[language]
     if notice.kind is not NoticeKind.WITHDRAWN:
         if counts := _counts(subject, language):
-            yield Fact(labels["minutes"], counts)
+            yield Fact(labels["affected" if max(subject.customers, subject.frictions) > 1 else "minutes"], counts)
         if frequency := _frequency(subject, language):
             yield Fact(labels["this_week"], frequency)
         yield Fact(labels["since"], f"{utc_moment(subject.opened_at):%Y-%m-%d %H:%M} UTC")

@@ -51,7 +51,7 @@ class SlackSettings(ChannelSettings):
 
     def open_channel(self, opening: Opening) -> Channel:
         """Read the address and return the channel."""
-        endpoint = Endpoint.read(self.url_env, self.url_file, opening.environment, opening.folder)
+        endpoint = opening.endpoint(self.url_env, self.url_file)
         return SlackChannel(opening.name, opening.wording, endpoint)
 
 

@@ -66,6 +66,7 @@ REASONS: Final[dict[Language, dict[NoticeKind, str]]] = {
 LABELS: Final[dict[Language, dict[str, str]]] = {
     Language.ENGLISH: {
         "minutes": "Customer time",
+        "affected": "Affected",
         "this_week": "This week",
         "usually": "{count}, usually {usual}",
         "no_history": "{count}, no earlier weeks to compare",
@@ -92,7 +93,8 @@ LABELS: Final[dict[Language, dict[str, str]]] = {
         "alerts": "{count} alerts",
     },
     Language.GERMAN: {
-        "minutes": "Zeit der Kunden",
+        "minutes": "Zeit des Kunden",
+        "affected": "Betroffen",
         "this_week": "Diese Woche",
         "usually": "{count}, sonst {usual}",
         "no_history": "{count}, keine früheren Wochen zum Vergleich",

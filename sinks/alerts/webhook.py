@@ -22,7 +22,7 @@ from sinks.alerts.message import AlertMessage, Wording, build_message, document
 from sinks.alerts.notice import Notice
 from sinks.alerts.outcome import Outcome, Refused, Retry
 from sinks.alerts.posting import HttpSender, judge
-from sinks.alerts.secret_source import EnvironmentName, SecretError, SecretPath, check_one_source, read_secret
+from sinks.alerts.secret_source import EnvironmentName, SecretError, SecretPath, check_one_source
 
 _PREFIX: Final = "whsec_"
 #: Lengths that the specification allows for a symmetric secret.
@@ -46,9 +46,8 @@ class WebhookSettings(ChannelSettings):
 
     def open_channel(self, opening: Opening) -> Channel:
         """Read address and secret and return the channel."""
-        environment, folder = opening.environment, opening.folder
-        endpoint = Endpoint.read(self.url_env, self.url_file, environment, folder)
-        secret = read_secret("secret", self.secret_env, self.secret_file, environment, folder)
+        endpoint = opening.endpoint(self.url_env, self.url_file)
+        secret = opening.secret("secret", self.secret_env, self.secret_file)
         try:
             signers = tuple(map(_signer, secret.get_secret_value().split()))
         except ValueError as error:
