@@ -24,12 +24,14 @@ from sinks.clickhouse.records import ActionRecord, AlertRecord, IncidentRecord, 
 
 DUE: Final = "due"
 SENDING: Final = "sending"
+_ENTRY_STATES: Final = frozenset(map(str, EntryState))
+_SETTLEMENTS: Final = frozenset(map(str, Settlement))
 _samples = msgspec.json.Decoder(tuple[AlertIntent, ...])
 
 
 def entry_of(record: AlertRecord) -> LedgerEntry:
     """An entry of the ledger; what older workers delivered or were refused needs no message any more."""
-    is_known = record.state in EntryState
+    is_known = record.state in _ENTRY_STATES
     return LedgerEntry(
         friction_id=record.friction_id,
         channel=record.channel,
@@ -185,7 +187,7 @@ def restored(stored: Stored) -> Restored:
             reference=record.reference,
         )
         for record in stored.notices.values()
-        if record.state in Settlement and record.notice_id in held
+        if record.state in _SETTLEMENTS and record.notice_id in held
     ]
     settled += [
         Settled(notice_id=one.notice_id, channel=one.channel, settlement=Settlement.SUPERSEDED) for one in needless

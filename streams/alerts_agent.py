@@ -87,6 +87,7 @@ class AlertsAgent:
         store: StorePort | None = None,
         now_s: Callable[[], float] = time.monotonic,
         wall_ms: Callable[[], int] = _wall_ms,
+        http: HttpSender | None = None,
     ) -> None:
         self._now_s = now_s
         self._wall_ms = wall_ms
@@ -97,7 +98,7 @@ class AlertsAgent:
         self._seen_file = _signature(self._routing_path)
         self._channels: dict[str, Channel] = {}
         self._policy: Policy = policy_of(self._routing)
-        self._http = HttpSender()
+        self._http = http or HttpSender()
         self._turns = Turns()
         self._senders: dict[str, ChannelSender] = {}
         self._state = State()
