@@ -260,7 +260,9 @@ _SECRET_FIELDS: Final = {"url": "url_env or url_file", "secret": "secret_env or 
 
 
 def _allowed_fields(model: type[BaseModel]) -> str:
-    return ", ".join(model.model_fields)
+    """Its own fields first, then those that it shares with others."""
+    own = [name for name in model.model_fields if name in model.__annotations__]
+    return ", ".join(dict.fromkeys([*own, *model.model_fields]))
 
 
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:

@@ -416,7 +416,7 @@ async def settled(agent: AlertsAgent) -> None:
                 raise failure
         return all(sender.waiting == 0 for sender in agent._senders.values())
 
-    await eventually(is_quiet, seconds=10)
+    await eventually(is_quiet)
 
 
 def expected_story(endpoint: ChatEndpoint) -> Counter[tuple[str, str]]:

@@ -140,7 +140,16 @@ def a_certificate(folder: Path, host: str = "127.0.0.1") -> tuple[ssl.SSLContext
     kind = "IP" if host[0].isdigit() else "DNS"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=test", "-addext", f"subjectAltName={kind}:{host}"],
+        + [
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+            "-subj",
+            "/CN=test",
+            "-addext",
+            f"subjectAltName={kind}:{host}",
+        ],
         check=True,
         capture_output=True,
     )
