@@ -20,8 +20,10 @@ SUBJECT = Subject(
     frictions=1,
     minutes=12.5,
     sentence_en="A customer asked on social media about an invoice and was sent to the website to fill in a form.",
-    sentence_de="Ein Kunde fragte über Social Media nach einer Rechnung und wurde an die Website verwiesen, um dort ein "
-    "Formular auszufüllen.",
+    sentence_de=(
+        "Ein Kunde fragte über Social Media nach einer Rechnung und wurde an die Website verwiesen, um dort ein "
+        "Formular auszufüllen."
+    ),
     evidence=("acme/crm/1", "acme/web/2"),
     nearest_miss="would not have fired with an answer on social itself",
     friction_id="0f" * 16,
@@ -103,10 +105,10 @@ _numbers = st.integers(-(2**63), 2**63 - 1)
 # Biased towards what escaping and cutting can get wrong.
 _hostile = st.one_of(
     st.text(max_size=40),
-    st.text("&<>;amplgt*_~`|@!#\n\t\x00\u202e😀é\\\"", max_size=300),
+    st.text('&<>;amplgt*_~`|@!#\n\t\x00\u202e😀é\\"', max_size=300),
     st.builds(
         lambda piece, times: piece * times,
-        st.sampled_from(["&", "<", "a&", "😀", "é😀<", "x", "\"", "\\", "\x01"]),
+        st.sampled_from(["&", "<", "a&", "😀", "é😀<", "x", '"', "\\", "\x01"]),
         st.integers(0, 1500),
     ),
     st.sampled_from(["<!channel>", "<@U123>", "<https://evil.example|click>", "&amp;", "\ud800", " ", "."]),
