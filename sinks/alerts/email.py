@@ -148,29 +148,24 @@ class EmailChannel:
         where = f"smtp://{server.host}:{server.port}"
         message = build_message(notice, self.wording)
         built = mail(message, self.envelope, http.now())
-        connection: socket.socket | None = None
+        client = SMTP(
+            hostname=server.host,
+            local_hostname=_own_name(),
+            timeout=http.limits.total_s,
+            use_tls=server.security == "tls",
+            start_tls=server.security == "starttls",
+            tls_context=server.tls,
+            username=server.user,
+            password=server.password.get_secret_value() if server.password else None,
+        )
         try:
             async with asyncio.timeout(http.limits.total_s):
-                connection = await http.dial(server.host, server.port, server.reach)
-                client = SMTP(
-                    hostname=server.host,
-                    local_hostname=_own_name(),
-                    sock=connection,
-                    timeout=http.limits.total_s,
-                    use_tls=server.security == "tls",
-                    start_tls=server.security == "starttls",
-                    tls_context=server.tls,
-                    username=server.user,
-                    password=server.password.get_secret_value() if server.password else None,
-                )
-                await client.connect()
+                await client.connect(sock=await http.dial(server.host, server.port, server.reach), port=None)
                 refused, _ = await client.sendmail(
                     self.envelope.sender.addr_spec,
                     [recipient.addr_spec for recipient in self.envelope.recipients],
                     built.as_bytes(),
                 )
-                # Taken is taken: whatever becomes of the farewell, the mail is not to go out again.
-                client.close()
         except ForbiddenAddressError as error:
             return Refused(f"{where}: {error}")
         except (TimeoutError, SMTPTimeoutError):
@@ -187,8 +182,8 @@ class EmailChannel:
         except (SMTPException, OSError) as error:
             return Retry(None, f"{where} cannot be reached or broke off: {type(error).__name__}")
         finally:
-            if connection is not None:
-                connection.close()
+            # Without a farewell, of which nothing could be learnt: a mail that was taken is not to go out again.
+            client.close()
         if refused:
             _log.warning("mail_refused_for_some", channel=self.name, recipients=len(refused))
         return Delivered(message_id(message.notice.notice_id, self.envelope))

@@ -73,6 +73,8 @@ def mail(message: AlertMessage, envelope: Envelope, now: datetime) -> EmailMessa
     built["Content-Language"] = str(message.language)
     built.set_content("\n".join([message.headline, "", *plain_lines(message), ""]), cte="quoted-printable")
     built.add_alternative(mail_html(message), subtype="html", cte="quoted-printable")
+    # The same bytes for every attempt but for the date.
+    built.set_boundary(f"=_{notice.notice_id}")
     return built
 
 

@@ -33,6 +33,7 @@ SHOWN_ENTRIES: Final = 10
 LINK_CHARACTERS: Final = 2048
 
 _ACTION_ORDER: Final[tuple[str, ...]] = ("timeline", "query", "acknowledge", "snooze")
+_ACTION_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
 #: Kinds that show all that helps to deal with it; a test shows it for the sake of the example.
 _IN_FULL: Final = frozenset({NoticeKind.OPENED, NoticeKind.UPDATED, NoticeKind.TEST})
 #: Kinds that list their subjects.
@@ -332,7 +333,7 @@ def _buttons(notice: Notice, wording: Wording, labels: Mapping[str, str]) -> Ite
     if wording.link is not None and "timeline" not in actions and len(notice.subjects) == 1:
         actions["timeline"] = _link(wording.link, notice.subjects[0])
     names = [name for name in _ACTION_ORDER if name in actions]
-    names += [name for name in actions if name not in _ACTION_ORDER]
+    names += [name for name in actions if name not in _ACTION_ORDER and _ACTION_NAME.fullmatch(name)]
     for name in names:
         url = actions[name]
         if url.startswith(("https://", "http://")) and len(url) <= LINK_CHARACTERS and not UNPRINTABLE.search(url):

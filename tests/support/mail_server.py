@@ -139,16 +139,10 @@ def a_certificate(folder: Path, host: str = "127.0.0.1") -> tuple[ssl.SSLContext
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     kind = "IP" if host[0].isdigit() else "DNS"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + [
-            "-keyout",
-            str(key),
-            "-out",
-            str(certificate),
-            "-subj",
-            "/CN=test",
-            "-addext",
-            f"subjectAltName={kind}:{host}",
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-keyout", str(key), "-out", str(certificate)),
+            *("-subj", "/CN=test", "-addext", f"subjectAltName={kind}:{host}"),
         ],
         check=True,
         capture_output=True,

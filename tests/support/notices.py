@@ -20,8 +20,10 @@ SUBJECT = Subject(
     frictions=1,
     minutes=12.5,
     sentence_en="A customer asked on social media about an invoice and was sent to the website to fill in a form.",
-    sentence_de="Ein Kunde fragte über Social Media nach einer Rechnung und wurde an die Website verwiesen, um dort ein "
-    "Formular auszufüllen.",
+    sentence_de=(
+        "Ein Kunde fragte über Social Media nach einer Rechnung und wurde an die Website verwiesen, um dort ein "
+        "Formular auszufüllen."
+    ),
     evidence=("acme/crm/1", "acme/web/2"),
     nearest_miss="would not have fired with an answer on social itself",
     friction_id="0f" * 16,
