@@ -197,4 +197,7 @@ def _urgency(record: NoticeRecord) -> tuple[int, int, int, str]:
 
 
 def _settled_record(record: NoticeRecord, state: str, now: int) -> NoticeRecord:
-    return msgspec.structs.replace(record, state=state, settled_at=now, version=max(record.version + 1, now))
+    settled = msgspec.structs.replace(record, state=state, settled_at=now, version=max(record.version + 1, now))
+    # What may be asked for again is kept; nothing else may outlast somebody's wish to be forgotten.
+    is_kept = state in {Settlement.REFUSED.value, Settlement.EXPIRED.value}
+    return settled if is_kept else msgspec.structs.replace(settled, content="", person_keys=())

@@ -192,19 +192,23 @@ class _Turn:
             self._join(intent, channels, members.get(intent.friction_id, ()))
 
     def _withdraw(self, intent: AlertIntent, members: Sequence[LedgerEntry]) -> None:
-        common = {"state": EntryState.RETRACTED, "version": intent.version, "reason": intent.because_en}
         first = members[0] if members else None
         blank = LedgerEntry(
             friction_id=intent.friction_id,
             channel=NOBODY,
+            state=EntryState.RETRACTED,
+            version=intent.version,
+            reason=intent.because_en,
             tenant=intent.tenant,
-            person_key=intent.person_key,
             rule_id=first.rule_id if first else intent.rule_id,
             incident_id=first.incident_id if first else "",
             joined_at=self._now,
-            **common,
         )
-        self._entries += [blank, *(replace(entry, **common) for entry in members)]
+        self._entries.append(blank)
+        for entry in members:
+            # Whoever is withdrawn may have asked to be forgotten.
+            withdrawn = replace(entry, person_key="", state=EntryState.RETRACTED, version=intent.version)
+            self._entries.append(replace(withdrawn, reason=intent.because_en))
         if first is None:
             return
         incident = self._incidents.get(first.incident_id) or self._known.incidents.get(first.incident_id)
@@ -234,13 +238,17 @@ class _Turn:
         self._persons[place] -= 1
         by_severity = list(incident.by_severity)
         by_severity[_index(member.severity)] = max(by_severity[_index(member.severity)] - 1, 0)
+        samples = tuple(one for one in incident.samples if one.friction_id != member.friction_id)
+        if incident.frictions <= 1:
+            # What is withdrawn as a whole has to be named still, though not whom it was about.
+            samples = tuple(replace(one, person_key="", journey_id="", evidence=()) for one in incident.samples)
         return replace(
             incident,
             frictions=max(incident.frictions - 1, 0),
             customers=max(incident.customers - (self._persons[place] <= 0), 0),
             minutes=max(incident.minutes - member.minutes, 0.0),
             by_severity=tuple(by_severity),
-            samples=tuple(one for one in incident.samples if one.friction_id != member.friction_id),
+            samples=samples,
         )
 
     def _revise(self, intent: AlertIntent, members: Sequence[LedgerEntry]) -> None:

@@ -99,8 +99,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def severity(self) -> int:
-        """The highest among its members, 1 to 5."""
-        return max((number for number, count in enumerate(self.by_severity, 1) if count), default=1)
+        """The highest among its members, 1 to 5; when none is left, of those that are shown."""
+        shown = max((min(max(one.severity, 1), 5) for one in self.samples), default=1)
+        return max((number for number, count in enumerate(self.by_severity, 1) if count), default=shown)
 
 
 class Snooze(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ frictions of customers do not "fire" and "resolve" the way a server's alerts do;
 """
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
@@ -90,8 +90,16 @@ def _or_off(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     return False if value is False else check(value)
 
 
-#: What may be `false`, which turns it off; only `overridden_by` and `policy_of` see that.
+#: What may be `false`, which turns it off: `on` tells.
 _OrOff: Final = WrapValidator(_or_off)
+_PartT = TypeVar("_PartT")
+
+
+def on(part: _PartT) -> _PartT | None:
+    """A part of a file, or `None` where it says `false`."""
+    return None if part is False else part
+
+
 #: Parts of a file that are mappings, by the name of their field.
 PARTS: Final[dict[str, type[BaseModel]]] = {
     "minimum": Minimum,
@@ -134,9 +142,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     def overridden_by(self, fields: TimingFields) -> "Timing":
         """What a file or a route says, and else this."""
         said = {name: getattr(fields, name) for name in TimingFields.model_fields}
-        return msgspec.structs.replace(
-            self, **{name: (None if value is False else value) for name, value in said.items() if value is not None}
-        )
+        return msgspec.structs.replace(self, **{name: on(value) for name, value in said.items() if value is not None})
 
 
 #: Of a file that says nothing else.

@@ -17,7 +17,7 @@ from schemas.alerts import AlertIntent
 from sinks.alerts.channel import Channel, Opening
 from sinks.alerts.console import ConsoleSettings
 from sinks.alerts.message import Language, Wording, link_problem
-from sinks.alerts.policy import DEFAULTS, PARTS, Policy, PolicyFields, PolicyRoute, TimingFields, Traits
+from sinks.alerts.policy import DEFAULTS, PARTS, Policy, PolicyFields, PolicyRoute, TimingFields, Traits, on
 from sinks.alerts.registry import AnyChannelSettings
 from sinks.alerts.secret_source import SecretError
 
@@ -86,7 +86,9 @@ class Routing(PolicyFields):
         for name in self.limits:
             if name not in self.channels:
                 raise ValueError(f"limits names {name!r}, which is no channel here; there are: {declared}")
-        for place, fields in (("", self), *((f"routes[{number}].", route) for number, route in enumerate(self.routes))):
+        places: list[tuple[str, TimingFields]] = [("", self)]
+        places += [(f"routes[{number}].", route) for number, route in enumerate(self.routes)]
+        for place, fields in places:
             if fields.hours and fields.hours.calendar not in self.calendars:
                 there = ", ".join(self.calendars) or "none"
                 raise ValueError(
@@ -118,8 +120,8 @@ def policy_of(routing: Routing, traits: Mapping[str, Traits] | None = None) -> P
         timezone=routing.timezone,
         calendars=dict(routing.calendars),
         resolve_after=routing.resolve_after,
-        swarm=routing.swarm or None,
-        limits={name: limit or None for name, limit in limits.items()},
+        swarm=on(routing.swarm),
+        limits={name: on(limit) for name, limit in limits.items()},
     )
 
 

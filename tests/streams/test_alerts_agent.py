@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +130,10 @@ def friction(name: str, *, version: int = 1, severity: int = 2, action: str = "o
     return an_intent(**{**fields, "version": version, "severity": severity, "action": action, **changes})
 
 
-def tried(desk: Desk) -> tuple[int, str]:
-    """How often the only message was tried, and how it stands."""
+def has_tried(desk: Desk, attempts: int) -> bool:
+    """Whether the only message was tried so often and waits again."""
     (notice,) = desk.rows("alert_notices")
-    return notice["attempts"], notice["state"]
+    return (notice["attempts"], notice["state"]) == (attempts, "due")
 
 
 def run(desk: Desk, scenario: Callable[[Desk], Awaitable[None]]) -> None:
@@ -213,7 +214,7 @@ def test_every_retry_comes_when_it_may_and_with_the_same_id_and_the_same_bytes(
         await desk.deliver(agent, friction("f1"))
         assert desk.outbox.acknowledged == [1], "whoever is told later holds up nobody"
         for number, pause in enumerate(pauses, 1):
-            await eventually(lambda count=number: tried(desk) == (count, "due"))
+            await eventually(partial(has_tried, desk, number))
             await desk.pass_time(agent, pause - 0.5)
             await asyncio.sleep(0.1)
             assert len(desk.endpoint.received) == number

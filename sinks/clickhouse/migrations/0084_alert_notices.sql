@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS alert_notices $on_cluster
     `reference` String COMMENT 'What the channel answered, by which later messages change or answer this one; no secret.',
     `reason` String COMMENT 'Why the last attempt failed or it was refused, for people; holds no address and no secret.',
     `person_keys` Array(String) COMMENT 'Persons whose frictions it shows.',
-    `content` String COMMENT 'The message before it is worded for the channel, as JSON; empty when a person in it asked to be forgotten.',
+    `content` String COMMENT 'The message before it is worded for the channel, as JSON; empty once it was delivered, or when a person in it asked to be forgotten.',
     `version` UInt64 COMMENT 'Which row counts: the highest.'
 )
 ENGINE = ${engine_prefix}ReplacingMergeTree(version)

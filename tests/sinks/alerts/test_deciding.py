@@ -59,7 +59,7 @@ def test_frictions_of_one_cause_are_told_together_when_the_group_wait_is_over() 
 
 def test_causes_are_told_apart_by_rule_channels_team_and_tenant() -> None:
     book = AlertBook(a_policy())
-    others = [
+    others: list[dict[str, Any]] = [
         {"rule_id": "wait_sum"},
         {"from_channel": "email"},
         {"to_channel": "form"},
