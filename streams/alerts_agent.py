@@ -26,7 +26,7 @@ from sinks.alerts.deciding import Arrived, Decided, Known, step
 from sinks.alerts.incidents import Action, ActionKind, Incident, Settled, Settlement, State
 from sinks.alerts.ledger import RETRACT
 from sinks.alerts.notice import Notice
-from sinks.alerts.policy import Policy
+from sinks.alerts.policy import Policy, usual_customers
 from sinks.alerts.posting import HttpSender
 from sinks.alerts.routing import (
     Routing,
@@ -367,7 +367,7 @@ class AlertsAgent:
         )
 
     async def _usual(self, live: set[str], intents: Sequence[AlertIntent]) -> dict[str, float]:
-        """Frictions of causes in the time of a swarm, usually: the mean over the weeks before this one.
+        """Customers who meet causes in the time of a swarm, usually: the mean of the last weeks.
 
         Asked only of what is about to be taken for a swarm, which is rare.
         """
@@ -381,8 +381,14 @@ class AlertsAgent:
             if incident.is_swarm:
                 del near[incident.cause]
         close = [cause for cause, number in near.items() if number >= swarm.customers]
-        weeks = await self._store.read(lambda reader: reader.load_cause_weeks(close, now)) if close else {}
-        return {cause: sum(counts[1:]) / _WEEKS / (_WEEK_MS / swarm.within) for cause, counts in weeks.items()}
+        paces = (
+            await self._store.read(lambda reader: reader.load_cause_paces(close, now - _WEEKS * _WEEK_MS))
+            if close
+            else {}
+        )
+        return {
+            cause: usual_customers(customers, since, now, swarm.within) for cause, (customers, since) in paces.items()
+        }
 
     async def _with_counts(self, records: Sequence[IncidentRecord]) -> list[Incident]:
         ids = [record.incident_id for record in records]

@@ -2,15 +2,17 @@
 
 An alert that is new joins the incident of its cause. Of each incident every channel knows something (`Telling`), and
 what it is to be told next, and when, follows from that: `OPENED` after `group_wait`, `UPDATED` when its customers
-doubled after `group_interval`, or when it grew at all after `repeat_interval`, a line of the `DIGEST` where it is
-slight or rare, `CLOSED` and `WITHDRAWN` when that is over or was wrong, a line of the summary `EXPIRED` when it could
-not be sent for too long. Nothing is dropped: what has to wait, for a limit, for the hours of a team or for an endpoint
-that is away, stays with its incident and is told with the counts of that later moment.
+doubled after `group_interval`, a line of the daily `DIGEST` when it grew by less, or where it is slight or rare
+(without a digest: `UPDATED` after `repeat_interval`), `CLOSED` and `WITHDRAWN` when that is over or was wrong, a line
+of the summary `EXPIRED` when it could not be sent for too long. Nothing is dropped: what has to wait, for a limit, for
+the hours of a team or for an endpoint that is away, stays with its incident and is told with the counts of that later
+moment.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, sqrt
 from typing import Final
 
 import msgspec
@@ -33,7 +35,7 @@ from sinks.alerts.incidents import (
 )
 from sinks.alerts.ledger import NOBODY, EntryState, LedgerEntry, plan
 from sinks.alerts.notice import Notice, NoticeKind, Subject
-from sinks.alerts.policy import MOST_ARRIVALS, Policy, Timing
+from sinks.alerts.policy import MOST_ARRIVALS, Digest, Policy, Timing
 
 #: First what was wrong, then what is over, then what is new.
 _RANKS: Final = {
@@ -55,7 +57,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     `entries` are all of their frictions; `persons` how many standing members of an incident a person has, by incident
     and person; `incidents` those that are over, of which a member may be withdrawn or about which somebody acts.
-    `usual` is how many customers meet a cause in the time of a swarm, usually, by cause.
+    `usual` is how many customers meet a cause in the time of a swarm, usually, by cause; left out for none.
     """
 
     entries: tuple[LedgerEntry, ...] = ()
@@ -151,7 +153,7 @@ class _Turn:
             if telling is None or telling.in_hand != settled.notice_id:
                 continue
             telling = replace(telling, in_hand="", in_hand_kind="", reference=telling.reference or settled.reference)
-            if settled.settlement in {Settlement.SUPERSEDED, Settlement.EXPIRED} and kind in _FIRST:
+            if settled.settlement in {Settlement.SUPERSEDED, Settlement.EXPIRED} and _is_first(kind, telling):
                 # The channel knows nothing of it: as if nothing had been decided.
                 telling = replace(telling, is_open=False, is_shown=False, told_at=0, told_customers=0)
                 self._told.pop(f"{settled.channel} {incident.cause}", None)
@@ -370,8 +372,9 @@ class _Turn:
         swarm = self._policy.swarm
         if swarm is None or incident.is_swarm:
             return incident
-        usual = self._known.usual.get(incident.cause, 0.0)
-        needed = min(max(swarm.customers, int(swarm.times_usual * usual) + 1 if usual else 0), MOST_ARRIVALS)
+        expected = swarm.times_usual * self._known.usual.get(incident.cause, 0.0)
+        # Three standard deviations of chance on top: what is frequent all day is no swarm at its busiest hour.
+        needed = min(max(swarm.customers, ceil(expected + 3 * sqrt(expected))), MOST_ARRIVALS)
         return replace(incident, is_swarm=_reached(incident.arrivals, needed, self._now - swarm.within))
 
     def _ripened(self, incident: Incident) -> Incident:
@@ -470,10 +473,14 @@ class _Turn:
             return _Due(self._at_hours(incident, timing, at), NoticeKind.OPENED, incident, since)
         if timing.digest is None or not self._policy.channels[channel].can_list:
             return None
-        at = self._policy.digest_at(timing.digest, telling.since)
-        if (snooze := self._snoozes.get(incident.cause)) is not None:
-            at = max(at, snooze.until)
-        return _Due(self._at_hours(incident, timing, at), NoticeKind.DIGEST, incident, at)
+        return self._next_digest(incident, timing, timing.digest, telling.since)
+
+    def _next_digest(self, incident: Incident, timing: Timing, digest: Digest, since: int) -> _Due:
+        at = self._policy.digest_at(digest, since)
+        if (snooze := self._snoozes.get(incident.cause)) is not None and snooze.until > at:
+            at = self._policy.digest_at(digest, snooze.until)
+        at = self._at_hours(incident, timing, at)
+        return _Due(at, NoticeKind.DIGEST, incident, at)
 
     def _next_withdrawal(self, incident: Incident, channel: str, telling: Telling) -> _Due | None:
         if not telling.is_shown:
@@ -493,6 +500,8 @@ class _Turn:
             is_soon = incident.customers >= 2 * telling.told_customers
             if not telling.has_news or (incident.acknowledged_by and not is_soon):
                 return None
+        if not is_soon and timing.digest is not None and self._policy.channels[channel].can_list:
+            return self._next_digest(incident, timing, timing.digest, telling.told_at)
         wait = timing.group_interval if is_soon else timing.repeat_interval
         at = max(telling.told_at + wait, self._not_before(incident, channel, timing))
         at = self._at_hours(incident, timing, at)
@@ -574,14 +583,14 @@ class _Turn:
                 telling,
                 told_at=self._now,
                 told_customers=incident.customers,
-                is_open=kind in _TELLING_A_CAUSE,
+                is_open=kind in _TELLING_A_CAUSE or (kind is NoticeKind.DIGEST and telling.is_open),
                 is_shown=kind in _TELLING_A_CAUSE or (telling.is_shown and kind is not NoticeKind.WITHDRAWN),
                 in_hand=notice_id,
                 in_hand_kind=kind,
                 sequence=telling.sequence + 1,
                 because_en="",
                 because_de="",
-                ripe_at=telling.ripe_at if kind in _TELLING_A_CAUSE else 0,
+                ripe_at=telling.ripe_at if kind in _TELLING_A_CAUSE or telling.is_open else 0,
             )
             if kind in _TELLING_A_CAUSE:
                 self._told[f"{channel} {incident.cause}"] = self._now
@@ -628,6 +637,11 @@ class _Turn:
     def _put(self, incident: Incident) -> None:
         self._incidents[incident.incident_id] = incident
         self._touched[incident.incident_id] = None
+
+
+def _is_first(kind: NoticeKind | None, telling: Telling) -> bool:
+    """Whether a notice was the first that a channel was to know of an incident."""
+    return kind is NoticeKind.OPENED or (kind in _FIRST and not telling.is_open)
 
 
 def _with(incident: Incident, telling: Telling, channel: str) -> Incident:

@@ -2,8 +2,9 @@
 
 `group_by`, `group_wait`, `group_interval` and `repeat_interval` mean what they mean in Prometheus Alertmanager
 (https://prometheus.io/docs/alerting/latest/configuration/#route), with one difference: within `group_interval` an
-incident that grew is told again only once its customers have doubled, otherwise after `repeat_interval`, because the
-frictions of customers do not "fire" and "resolve" the way a server's alerts do; each of them has happened.
+incident that grew is told again only once its customers have doubled, otherwise in the next digest, or after
+`repeat_interval` where there is none: the frictions of customers do not "fire" and "resolve" the way a server's alerts
+do; each of them has happened.
 """
 
 import re
@@ -75,7 +76,7 @@ class Limit(_Part):
 
 
 class Swarm(_Part):
-    """So many customers within a time, and so many times more than usual, are a swarm: told at once.
+    """So many customers within a time, and beyond chance so many times more than usual, are a swarm: told at once.
 
     Digest, minimum and quiet hours do not hold it back. It ends when for `ends_after` nobody new met it.
     """
@@ -119,13 +120,21 @@ class TimingFields(_Part):
     group_wait: Duration | None = None
     #: How soon a cause may be told again, when twice as many customers met it as the last message said.
     group_interval: Duration | None = None
-    #: How soon it is told again when it grew by less.
+    #: How soon it is told again when it grew by less, where there is no digest to tell it.
     repeat_interval: Duration | None = None
     #: An alert that could not be sent for so long goes into one summary with others like it.
     expires_after: Duration | None = None
     minimum: Annotated[Minimum, _OrOff] | None = None
     digest: Annotated[Digest, _OrOff] | None = None
     hours: Annotated[Hours, _OrOff] | None = None
+
+
+def usual_customers(customers: int, since: int, now: int, within: int) -> float:
+    """How many customers meet a cause within a time, usually, when so many have met it since a moment.
+
+    A cause that is known for less than a day is measured as if it had been there for a day.
+    """
+    return customers * within / max(now - since, 86_400_000)
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +157,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 #: Of a file that says nothing else.
 DEFAULTS: Final = Timing(
     group_wait=60_000,
-    group_interval=900_000,
+    group_interval=3_600_000,
     repeat_interval=86_400_000,
     expires_after=86_400_000,
     minimum=Minimum(customers=3),

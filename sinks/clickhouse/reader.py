@@ -545,13 +545,25 @@ class Reader:
         }
         return _structs(ActionRecord, ALERT_ACTIONS, self._columns(sql, parameters, "reading actions"))
 
+    def load_cause_paces(self, causes: Iterable[str], since: int) -> dict[str, tuple[int, int]]:
+        """Customers in incidents of causes from `since` (UTC ms) on, and when the first of those began; by cause."""
+        found: dict[str, tuple[int, int]] = {}
+        sql = (
+            "SELECT cause, toUInt64(sum(customers)), toUnixTimestamp64Milli(min(started_at)) FROM alert_incidents FINAL"
+            " WHERE cause IN %(keys)s AND started_at >= fromUnixTimestamp64Milli(%(since)s) GROUP BY cause"
+        )
+        for keys in _parts(dict.fromkeys(causes), _PLACEHOLDERS_PER_QUERY):
+            columns = self._columns(sql, {"keys": keys, "since": since}, "reading incidents")
+            found |= {cause: (customers, began) for cause, customers, began in zip(*columns, strict=True)}
+        return found
+
     def load_cause_weeks(self, causes: Iterable[str], now: int) -> dict[str, tuple[int, ...]]:
         """Frictions of causes in the last five weeks up to `now` (UTC ms), the latest first; by cause."""
         found: dict[str, tuple[int, ...]] = {}
         sql = (
             "SELECT cause, arrayMap(week -> countEqual(groupArray(week_number), week), range(5)) FROM"
             " (SELECT incidents.cause AS cause, intDiv(%(now)s - toUnixTimestamp64Milli(members.joined_at), 604800000)"
-            " AS week_number FROM (SELECT incident_id, friction_id, min(joined_at) AS joined_at FROM alerts FINAL"
+            " AS week_number FROM (SELECT incident_id, friction_id, min(joined_at) AS first_at FROM alerts FINAL"
             " WHERE channel != '' AND state != 'retracted'"
             " AND joined_at > fromUnixTimestamp64Milli(%(now)s - 5 * 604800000)"
             " GROUP BY incident_id, friction_id) AS members INNER JOIN"

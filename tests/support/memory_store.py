@@ -363,6 +363,15 @@ class _MemoryReader:
             and (snoozed_at is None or (one.kind == "snooze" and (one.until or 0) > snoozed_at))
         ]
 
+    def load_cause_paces(self, causes: Iterable[str], since: int) -> dict[str, tuple[int, int]]:
+        wanted = set(causes)
+        found: dict[str, tuple[int, int]] = {}
+        for one in self._incidents():
+            if one.cause in wanted and one.started_at >= since:
+                customers, began = found.get(one.cause, (0, one.started_at))
+                found[one.cause] = (customers + one.customers, min(began, one.started_at))
+        return found
+
     def load_cause_weeks(self, causes: Iterable[str], now: int) -> dict[str, tuple[int, ...]]:
         wanted = set(causes)
         cause_of = {one.incident_id: one.cause for one in self._incidents()}

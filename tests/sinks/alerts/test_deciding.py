@@ -206,6 +206,22 @@ def test_a_channel_that_takes_no_lists_gets_no_digest() -> None:
     assert book.over[next(iter(book.over))].phase is Phase.ENDED
 
 
+def test_what_grows_slowly_after_it_was_told_is_a_line_of_the_digest_and_doubling_is_told_at_once() -> None:
+    timing = replace(PLAIN, digest=Digest(below_severity=3))
+    book = AlertBook(a_policy(timing, resolve_after=10 * DAY))
+    book.take(*frictions(1, 4))
+    book.pass_time(2 * MINUTE)
+    book.take(friction(5))
+    book.pass_time(DAY)
+    assert book.kinds() == [OPENED, DIGEST]
+    assert book.last.subjects[0].customers == 5
+    book.take(*frictions(6, 10))
+    book.pass_time(HOUR)
+    assert book.kinds() == [OPENED, DIGEST, UPDATED]
+    book.take(*(gone(number) for number in range(1, 11)))
+    assert book.kinds() == [OPENED, DIGEST, UPDATED, WITHDRAWN]
+
+
 # Swarms.
 
 SWARM = Swarm()
@@ -231,6 +247,18 @@ def test_four_customers_or_one_five_times_or_five_too_slowly_are_no_swarm() -> N
         book.pass_time(4 * MINUTE)
     book.take(*frictions(20, 23, rule_id="four"))
     assert [incident.is_swarm for incident in book.incidents] == [False, False, False]
+
+
+def test_what_many_customers_meet_every_day_is_no_swarm_and_many_more_than_that_are_one() -> None:
+    book = AlertBook(a_policy(swarm=SWARM))
+    # 96 customers a day, one in a quarter of an hour: four times that and chance make ten.
+    for number in range(192):
+        book.take(friction(number))
+        book.pass_time(15 * MINUTE)
+    book.take(*frictions(1001, 1009))
+    assert not book.incidents[0].is_swarm
+    book.take(*frictions(1010, 1011))
+    assert book.incidents[0].is_swarm
 
 
 def test_a_swarm_is_closed_when_nobody_new_came_for_an_hour_and_its_members_had_no_alerts_of_their_own() -> None:

@@ -302,7 +302,7 @@ def test_a_file_with_channels_and_one_route_has_good_defaults(tmp_path: Path) ->
     path.write_text(CONSOLE + TO_CONSOLE)
     policy = policy_of(load_routing(path))
     timing = policy.routes[0].timing
-    assert (timing.group_wait, timing.group_interval, timing.repeat_interval) == (60_000, 900_000, 86_400_000)
+    assert (timing.group_wait, timing.group_interval, timing.repeat_interval) == (60_000, 3_600_000, 86_400_000)
     assert timing.minimum is not None
     assert timing.minimum.customers == 3
     assert timing.digest is not None
