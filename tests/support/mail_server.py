@@ -84,11 +84,17 @@ class MailServer:
         assert self._server is not None
         self._server.close()
 
+    async def handle_MAIL(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self._reply = self._replies.popleft() if self._replies else Reply()
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        if not envelope.rcpt_tos:
-            self._reply = self._replies.popleft() if self._replies else Reply()
         if address in self._refused:
             return "550 No such user"
         if self._reply.at_recipient.startswith("2"):

@@ -128,12 +128,12 @@ def test_all_routes_count_and_each_channel_is_named_once_in_the_order_of_the_fil
         (CONSOLE + "routes: [{channels: [console], min_severity: 6}]", "routes[0].min_severity: must be at most 5"),
         (CONSOLE + "routes: [{channels: [console], min_severity: high}]", "min_severity: must be a whole number"),
         (
-            "channels: {c: {type: email}}\n" + TO_CONSOLE,
-            "channels.c: type must be one of 'console', 'slack', 'webhook'",
+            "channels: {c: {type: pager}}\n" + TO_CONSOLE,
+            "channels.c: type must be one of 'console', 'slack', 'slack_bot', 'teams'",
         ),
         (
             "channels: {c: {}}\n" + TO_CONSOLE,
-            "channels.c: type is missing; it must be one of 'console', 'slack', 'webhook'",
+            "channels.c: type is missing; it must be one of 'console', 'slack', 'slack_bot', 'teams'",
         ),
         ("channels: {c: slack}\n" + TO_CONSOLE, "channels.c: must be a mapping"),
         ("channels: {A b: {type: console}}\n" + TO_CONSOLE, "channels.A b: a channel's name is small letters"),
@@ -155,7 +155,7 @@ def test_an_error_names_file_place_and_what_is_allowed(tmp_path: Path, text: str
 
 
 def test_all_errors_are_named_at_once(tmp_path: Path) -> None:
-    errors = error_of(tmp_path, "channels: {c: {type: email}}\nroutes: [{channels: []}]\nlanguage: fr\n")
+    errors = error_of(tmp_path, "channels: {c: {type: pager}}\nroutes: [{channels: []}]\nlanguage: fr\n")
     assert len(errors.splitlines()) == 3
 
 
