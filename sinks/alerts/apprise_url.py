@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TITLE_LIMIT: Final = 250
 BODY_LIMIT: Final = 2000
 
-INSTALL: Final = 'pip install "customer-journeys[apprise]"'
+INSTALL: Final = "pip install 'customer-journeys[apprise]'"
 
 
 class AppriseSettings(ChannelSettings):

@@ -112,5 +112,5 @@ def test_without_the_library_the_error_says_how_to_get_it(monkeypatch: pytest.Mo
         return there(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(SecretError, match=r'pip install "customer-journeys\[apprise\]"'):
+    with pytest.raises(SecretError, match=r"pip install 'customer-journeys\[apprise\]'"):
         opened("apprise", "http://127.0.0.1:9/secret-part")

@@ -28,7 +28,7 @@ def test_text_is_a_headline_and_indented_lines() -> None:
 
 def test_what_is_empty_has_no_line() -> None:
     subject = a_subject(nearest_miss="", evidence=(), person_key="")
-    assert len(text_lines(build_message(a_notice(NoticeKind.OPENED, subject), Wording())).splitlines()) == 2
+    assert len(text_lines(build_message(a_notice(NoticeKind.OPENED, subject), Wording())).splitlines()) == 3
 
 
 def test_an_event_cannot_start_a_line_of_its_own_or_drive_the_terminal() -> None:

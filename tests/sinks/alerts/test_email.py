@@ -203,8 +203,8 @@ def test_a_mail_that_was_put_off_goes_out_once_it_is_taken() -> None:
 def test_a_mail_and_its_password_go_over_tls_to_a_server_with_a_certificate(security: str, tmp_path: Path) -> None:
     tls, certificate = a_certificate(tmp_path)
     server = MailServer(password=PASSWORD, tls=tls, starttls=security == "starttls")
-    changes = {"security": security, "user": "journeys", "password_env": "PASSWORD", "ca_file": str(certificate)}
-    assert isinstance(delivered(server, **changes)[0], Delivered)
+    login: dict[str, Any] = {"user": "journeys", "password_env": "PASSWORD"}
+    assert isinstance(delivered(server, security=security, ca_file=str(certificate), **login)[0], Delivered)
     assert server.mails[0].is_encrypted
     assert server.mails[0].user == "journeys"
 
@@ -229,7 +229,7 @@ def test_a_certificate_of_another_name_is_a_retry(tmp_path: Path) -> None:
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_server_that_offers_no_tls_gets_neither_mail_nor_password(security: str) -> None:
     server = MailServer(password=PASSWORD)
-    changes = {"security": security, "user": "journeys", "password_env": "PASSWORD"}
+    changes: dict[str, Any] = {"security": security, "user": "journeys", "password_env": "PASSWORD"}
     assert isinstance(delivered(server, total_s=1.0, **changes)[0], Retry)
     assert server.mails == []
 
@@ -269,11 +269,9 @@ def test_a_mail_server_that_is_allowed_by_name_may_be_private(tmp_path: Path) ->
 
     async def run() -> Outcome:
         async with server, HttpSender(resolver=Names(["127.0.0.1"])) as http:
-            url, changes = f"x:{server.port}", {"host": "mail.shop.example", "security": "tls"}
+            changes: dict[str, Any] = {"host": "mail.shop.example", "security": "tls", "ca_file": str(certificate)}
             allowed = AllowedAddresses(allowed_hosts=("mail.shop.example",))
-            return await opened("email", url, allowed=allowed, ca_file=str(certificate), **changes).send(
-                a_notice(), http
-            )
+            return await opened("email", f"x:{server.port}", allowed=allowed, **changes).send(a_notice(), http)
 
     assert isinstance(asyncio.run(run()), Delivered)
 

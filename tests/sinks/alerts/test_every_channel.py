@@ -244,7 +244,7 @@ def test_no_secret_shows_in_channels_outcomes_or_logs(
 
     async def run() -> list[str]:
         shown = []
-        mail = {"user": "journeys", "password_env": "PASSWORD"} if type_ == "email" else {}
+        mail: dict[str, Any] = {"user": "journeys", "password_env": "PASSWORD"} if type_ == "email" else {}
         replies = (Reply(at_end="451 secret-part later"), Reply(at_end="554 secret-part never"))
         endpoint = ChatEndpoint(Answer(500, "secret-part"), Answer(400, "secret-part"), Answer(302))
         async with MailServer(*replies, password=PASSWORD) as server, endpoint, HttpSender() as http:
