@@ -1,8 +1,8 @@
 """Links with which somebody answers a notice: signed, so that nobody makes one up, and good for a while only.
 
-A link says what is to be done to which incident, not by whom: whoever is told may do it, and who did is asked when it is
-opened. Opening it must change nothing, for mail filters and chats open links to look at them; only what the page behind
-it sends back may (a POST with the same token).
+A link says what is to be done to which incident, not by whom: whoever is told may do it, and who did is asked when it
+is opened. Opening it must change nothing, for mail filters and chats open links to look at them; only what the page
+behind it sends back may (a POST with the same token).
 """
 
 import base64

@@ -105,6 +105,6 @@ def test_the_first_of_several_keys_is_the_one_that_signs() -> None:
 
 @pytest.mark.parametrize("secret", ["", " ", encoded(31), encoded(129), "not base64 at all!", f"{encoded(32)} short"])
 def test_a_key_that_is_none_is_an_error_that_does_not_show_it(secret: str) -> None:
-    with pytest.raises(ValueError, match="must be 32 to 128 bytes in base64|is empty") as caught:
+    with pytest.raises(ValueError, match=r"must be 32 to 128 bytes in base64|is empty") as caught:
         parse_keys(SecretStr(secret))
     assert not any(word in str(caught.value) for word in secret.split() if len(word) > 6 and word != "base64")

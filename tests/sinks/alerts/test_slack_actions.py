@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -156,10 +157,8 @@ def test_what_is_not_understood_is_an_error_that_holds_nothing_of_it(body: bytes
 
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(form)))
 def test_whatever_comes_is_buttons_or_an_error(body: bytes) -> None:
-    try:
+    with suppress(SlackRequestError):
         assert pressed_buttons(body) == ()
-    except SlackRequestError:
-        pass
 
 
 def test_a_signing_secret_is_hexadecimal_and_not_shown_when_it_is_not() -> None:

@@ -94,7 +94,6 @@ def test_markup_in_text_stays_text() -> None:
     ("changes", "violation"),
     [
         ({"version": "1.6"}, "1.0 to 1.5"),
-        ({"lang": "english"}, "ISO 639-1"),
         ({"body": []}, "not empty"),
         ({"body": [{"type": "TextBlock", "text": "x"}]}, "not an element"),
         ({"body": [{"type": "RichTextBlock", "inlines": ["x"]}]}, "must be a TextRun"),
