@@ -178,7 +178,8 @@ class EmailChannel:
         except (TimeoutError, SMTPTimeoutError):
             return Retry(None, f"{where} did not answer within {http.limits.total_s:g} s")
         except SMTPRecipientsRefused as error:
-            return _judge(where, max(one.code for one in error.recipients), "takes mail for none of the recipients")
+            # If only one of them may be taken later, it is worth another try.
+            return _judge(where, min(one.code for one in error.recipients), "takes mail for none of the recipients")
         except SMTPResponseException as error:
             return _judge(where, error.code, "does not take it")
         except SMTPNotSupported:

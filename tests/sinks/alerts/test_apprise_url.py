@@ -13,7 +13,7 @@ from sinks.alerts.outcome import Delivered, Outcome, Refused, Retry
 from sinks.alerts.posting import HttpSender, Limits
 from sinks.alerts.secret_source import SecretError
 from tests.support.channels import opened
-from tests.support.chat_endpoint import ChatEndpoint
+from tests.support.chat_endpoint import Answer, ChatEndpoint
 from tests.support.notices import EXAMPLES, SUBJECT, a_notice
 
 EXAMPLE = EXAMPLES["opened"]
@@ -53,6 +53,16 @@ def test_a_real_service_gets_title_and_text() -> None:
     told = endpoint.received[0].json
     assert told["title"] == f"High: {SUBJECT.sentence_en}"
     assert told["message"].startswith("Customer time: 12.5 min · This week: 9, usually 2.5")
+
+
+def test_a_redirect_is_not_followed() -> None:
+    async def run(endpoint: ChatEndpoint) -> Outcome:
+        async with endpoint, HttpSender() as http:
+            return await opened("apprise", endpoint.url()).send(EXAMPLE, http)
+
+    endpoint = ChatEndpoint(Answer(307, headers={"Location": "/elsewhere"}))
+    assert isinstance(asyncio.run(run(endpoint)), Retry)
+    assert len(endpoint.received) == 1
 
 
 @pytest.mark.parametrize(

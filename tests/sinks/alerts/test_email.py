@@ -192,6 +192,13 @@ def test_a_recipient_that_is_refused_does_not_keep_the_mail_from_the_others() ->
     assert server.mails[0].recipients == ("lead@shop.example",)
 
 
+def test_a_recipient_that_may_be_taken_later_is_worth_another_try() -> None:
+    server = MailServer(Reply(at_recipient="450 busy"), refused_recipients=("lead@shop.example",))
+    outcome = delivered(server)[0]
+    assert isinstance(outcome, Retry)
+    assert "answered 450" in outcome.reason
+
+
 def test_a_mail_that_was_put_off_goes_out_once_it_is_taken() -> None:
     server = MailServer(Reply(at_end="451 later"))
     notice = EXAMPLES["opened"]
