@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TITLE_LIMIT: Final = 250
 BODY_LIMIT: Final = 2000
 
-INSTALL: Final = 'pip install "customer-journeys[apprise]"'
+INSTALL: Final = "pip install 'customer-journeys[apprise]'"
 
 
 class AppriseSettings(ChannelSettings):
@@ -51,7 +51,8 @@ class AppriseSettings(ChannelSettings):
         except ImportError:
             raise SecretError("type", f"apprise is not installed; run: {INSTALL}") from None
         try:
-            service = apprise.Apprise.instantiate(url)
+            # Redirects are followed where the URL asks for it (`redirect=yes`), nowhere else.
+            service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(http_redirects=False))
         except Exception:  # noqa: BLE001 - of whatever plugin; its text may hold the URL
             service = None
         if service is None:

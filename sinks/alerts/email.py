@@ -35,6 +35,7 @@ _log = structlog.get_logger()
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 #: Replies of 500 and above say that the same mail will never be taken (RFC 5321).
 _NEVER: Final = 500
+_NAME_CHARACTERS: Final = 100
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
 _HOST: Final = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 _UNSUBSCRIBE: Final = re.compile(r"(?:https://|mailto:)[!-;=?-~]{1,900}")
@@ -43,6 +44,12 @@ _UNSUBSCRIBE: Final = re.compile(r"(?:https://|mailto:)[!-;=?-~]{1,900}")
 def _mailbox(text: str) -> str:
     if not _ADDRESS.fullmatch(text):
         raise ValueError("must be an e-mail address in ASCII, without a name")
+    return text
+
+
+def _name(text: str) -> str:
+    if not text.isprintable() or not 1 <= len(text) <= _NAME_CHARACTERS:
+        raise ValueError(f"must be one line of at most {_NAME_CHARACTERS} characters")
     return text
 
 
@@ -76,7 +83,7 @@ class EmailSettings(ChannelSettings):
     password_env: EnvironmentName | None = None
     password_file: SecretPath | None = None
     sender: Mailbox
-    sender_name: str = Field(default="Customer journeys", pattern=r"^[^\x00-\x1f\x7f]{1,100}$")
+    sender_name: Annotated[str, AfterValidator(_name)] = "Customer journeys"
     recipients: tuple[Mailbox, ...] = Field(min_length=1, max_length=50)
     unsubscribe: Annotated[str, AfterValidator(_unsubscribe)] | None = None
     ca_file: Path | None = None
@@ -164,22 +171,23 @@ class EmailChannel:
                 refused, _ = await client.sendmail(
                     self.envelope.sender.addr_spec,
                     [recipient.addr_spec for recipient in self.envelope.recipients],
-                    built.as_bytes(),
+                    built,
                 )
         except ForbiddenAddressError as error:
             return Refused(f"{where}: {error}")
         except (TimeoutError, SMTPTimeoutError):
             return Retry(None, f"{where} did not answer within {http.limits.total_s:g} s")
         except SMTPRecipientsRefused as error:
-            return _judge(where, max(one.code for one in error.recipients), "takes mail for none of the recipients")
+            # If only one of them may be taken later, it is worth another try.
+            return _judge(where, min(one.code for one in error.recipients), "takes mail for none of the recipients")
         except SMTPResponseException as error:
             return _judge(where, error.code, "does not take it")
         except SMTPNotSupported:
             # Somebody between may have taken the offer of TLS out; nothing is sent in plain text because of that.
             return Retry(None, f"{where} offers no TLS or no way to log in")
-        except ssl.SSLCertVerificationError:
-            return Retry(None, f"{where}: its certificate is not accepted")
         except (SMTPException, OSError) as error:
+            if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError):
+                return Retry(None, f"{where}: its certificate is not accepted")
             return Retry(None, f"{where} cannot be reached or broke off: {type(error).__name__}")
         finally:
             # Without a farewell, of which nothing could be learnt: a mail that was taken is not to go out again.

@@ -19,6 +19,7 @@ from sinks.alerts.plain_text import plain_lines
 #: RFC 5322 asks for lines of at most 998 characters; a subject is shown to some 70, and read on a phone to 40.
 SUBJECT_LIMIT: Final = 200
 
+_HEADER_LINE: Final = 500
 _MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9._-]{1,128}@[A-Za-z0-9.-]{1,255}>")
 _FOLLOWING: Final = frozenset({NoticeKind.UPDATED, NoticeKind.CLOSED, NoticeKind.WITHDRAWN})
 _LISTS: Final = frozenset({NoticeKind.DIGEST, NoticeKind.EXPIRED, NoticeKind.TEST})
@@ -41,8 +42,8 @@ def message_id(notice_id: str, envelope: Envelope) -> str:
     return f"<{notice_id}@{envelope.sender.domain}>"
 
 
-def mail(message: AlertMessage, envelope: Envelope, now: datetime) -> EmailMessage:
-    """The mail.
+def mail(message: AlertMessage, envelope: Envelope, now: datetime) -> bytes:
+    """The mail as it is handed in.
 
     Its subject is the cause, which stays the same: mailboxes make a thread of what answers each other under one
     subject. What is new is the first line of the text, which they show beside it.
@@ -75,7 +76,8 @@ def mail(message: AlertMessage, envelope: Envelope, now: datetime) -> EmailMessa
     built.add_alternative(mail_html(message), subtype="html", cte="quoted-printable")
     # The same bytes for every attempt but for the date.
     built.set_boundary(f"=_{notice.notice_id}")
-    return built
+    # Folded at 78 characters, a list of two ids would begin with an empty line, which not every receiver understands.
+    return built.as_bytes(policy=SMTP.clone(max_line_length=_HEADER_LINE))
 
 
 def mail_html(message: AlertMessage) -> str:

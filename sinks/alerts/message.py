@@ -34,6 +34,8 @@ LINK_CHARACTERS: Final = 2048
 
 _ACTION_ORDER: Final[tuple[str, ...]] = ("timeline", "query", "acknowledge", "snooze")
 _ACTION_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
+#: As many characters of an incident's id as tell it from the others that are open.
+_SHOWN_ID: Final = 8
 #: Kinds that show all that helps to deal with it; a test shows it for the sake of the example.
 _IN_FULL: Final = frozenset({NoticeKind.OPENED, NoticeKind.UPDATED, NoticeKind.TEST})
 #: Kinds that list their subjects.
@@ -77,8 +79,8 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     the cause, `cause` the cause alone: it is the same for all notices of an incident, so it can be the subject of a
     thread. `paragraphs` are the sentences below the title, `further` those that a headline leaves to say, `entries` the
     lines of a digest, `left_out` how many more there are in words. `evidence` are references to touchpoints, the last
-    one may count the rest. `severity` is the highest of the subjects, held to 1 to 5. `look_up` is the command that
-    shows the person's timeline, empty where there are several persons.
+    one may count the rest. `severity` is the highest of the subjects, held to 1 to 5. `look_up` are the commands that
+    show the incident and, where it is about one person, the timeline.
     """
 
     notice: Notice
@@ -136,9 +138,7 @@ def build_message(notice: Notice, wording: Wording) -> AlertMessage:
         facts=tuple(_facts(notice, first, language)) if first and not is_list else (),
         evidence=_shown_evidence(first.evidence, labels) if first and is_in_full else (),
         prevention=_NEAREST_MISS.sub("", first.nearest_miss) if first and is_in_full else "",
-        look_up=f"journeys timeline {shlex.quote(first.person_key)}"
-        if first and is_in_full and first.person_key
-        else "",
+        look_up=" · ".join(_commands(first)) if first and is_in_full else "",
         buttons=tuple(_buttons(notice, wording, labels)),
         labels=labels,
     )
@@ -320,6 +320,12 @@ def _frequency(subject: Subject, language: Language) -> str:
 
 def _sentence(subject: Subject, language: Language) -> str:
     return subject.sentence_de if language is Language.GERMAN else subject.sentence_en
+
+
+def _commands(subject: Subject) -> Iterable[str]:
+    yield f"journeys alerts show {shlex.quote(subject.incident_id[:_SHOWN_ID])}"
+    if subject.person_key:
+        yield f"journeys timeline {shlex.quote(subject.person_key)}"
 
 
 def _shown_evidence(evidence: Sequence[str], labels: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ after a lost answer, where a reply would be doubled.
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import msgspec
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, SecretStr, model_validator
 
 from sinks.alerts.block_kit import block_kit, thread_reply
 from sinks.alerts.channel import Channel, ChannelSettings, Opening
@@ -68,6 +68,12 @@ _REFUSALS: Final = {
 }
 
 
+def _channel_id(text: str) -> str:
+    if not re.fullmatch(r"[CGD][A-Z0-9]{1,31}", text):
+        raise ValueError("must be the id of a channel, such as C0123456789 (at the end of what its details show)")
+    return text
+
+
 class SlackBotSettings(ChannelSettings):
     """A `slack_bot` channel: where to find the bot's token (`xoxb-...`), and the id of the channel it posts in.
 
@@ -78,7 +84,7 @@ class SlackBotSettings(ChannelSettings):
     type: Literal["slack_bot"]
     token_env: EnvironmentName | None = None
     token_file: SecretPath | None = None
-    channel: str = Field(pattern=r"^[CGD][A-Z0-9]{1,31}$")
+    channel: Annotated[str, AfterValidator(_channel_id)]
     interactive: bool = False
     base_url: str = API
 

@@ -97,7 +97,6 @@ def adaptive_card(message: AlertMessage) -> dict[str, Any]:
         "$schema": _SCHEMA,
         "type": "AdaptiveCard",
         "version": _VERSION,
-        "lang": str(message.language),
         "body": body,
         **({"actions": actions} if actions else {}),
     }

@@ -562,7 +562,7 @@ class Reader:
         found: dict[str, tuple[int, ...]] = {}
         sql = (
             "SELECT cause, arrayMap(week -> countEqual(groupArray(week_number), week), range(5)) FROM"
-            " (SELECT incidents.cause AS cause, intDiv(%(now)s - toUnixTimestamp64Milli(members.joined_at), 604800000)"
+            " (SELECT incidents.cause AS cause, intDiv(%(now)s - toUnixTimestamp64Milli(members.first_at), 604800000)"
             " AS week_number FROM (SELECT incident_id, friction_id, min(joined_at) AS first_at FROM alerts FINAL"
             " WHERE channel != '' AND state != 'retracted'"
             " AND joined_at > fromUnixTimestamp64Milli(%(now)s - 5 * 604800000)"

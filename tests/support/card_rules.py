@@ -44,13 +44,11 @@ def card_violations(body: bytes) -> list[str]:
 def _card(card: Any) -> list[str]:
     if not isinstance(card, dict):
         return ["card: not an object"]
-    found = _unknown("card", card, {"$schema", "type", "version", "lang", "body", "actions", "fallbackText"})
+    found = _unknown("card", card, {"$schema", "type", "version", "body", "actions", "fallbackText"})
     if card.get("type") != "AdaptiveCard":
         found.append("card.type: must be AdaptiveCard")
     if card.get("version") not in {f"1.{minor}" for minor in range(6)}:
         found.append("card.version: must be 1.0 to 1.5")
-    if "lang" in card and not re.fullmatch("[a-z]{2}", str(card["lang"])):
-        found.append("card.lang: must be two letters of ISO 639-1")
     body, actions = card.get("body"), card.get("actions", [])
     if not isinstance(body, list) or not body:
         return [*found, "card.body: must be a list that is not empty"]

@@ -52,7 +52,7 @@ def settings_of(type_: str, url: str, **changes: Any) -> ChannelSettings:
     fields = SETTINGS[type_] | changes
     if fields.get("base_url") == "TARGET":
         fields["base_url"] = url
-    if type_ == "email":
+    if type_ == "email" and "port" not in changes:
         fields["port"] = int(url.rpartition(":")[2])
     checked: ChannelSettings = TypeAdapter(AnyChannelSettings).validate_python(fields)
     return checked

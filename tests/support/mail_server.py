@@ -102,9 +102,9 @@ class MailServer:
         return self._reply.at_recipient
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        content = envelope.content
-        assert isinstance(content, bytes)
-        user = session.auth_data.decode() if isinstance(session.auth_data, bytes) else None
+        content: Any = envelope.content
+        login: Any = session.auth_data
+        user = login.decode() if isinstance(login, bytes) else None
         self.mails.append(
             Mail(
                 sender=str(envelope.mail_from),
@@ -117,7 +117,7 @@ class MailServer:
         if self._reply.hangs:
             await self._stopping.wait()
         if self._reply.cuts:
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         return self._reply.at_end
 

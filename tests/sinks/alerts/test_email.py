@@ -44,7 +44,7 @@ HEADERS = {
 
 def mail_of(notice: Notice, language: Language = Language.ENGLISH) -> EmailMessage:
     """The mail as a receiver reads it from its bytes."""
-    raw = mail(build_message(notice, Wording(language=language)), ENVELOPE, NOW).as_bytes()
+    raw = mail(build_message(notice, Wording(language=language)), ENVELOPE, NOW)
     read = message_from_bytes(raw, policy=policy.default)
     assert isinstance(read, EmailMessage)
     return read
@@ -113,7 +113,7 @@ def test_a_reference_that_is_no_message_id_is_not_used(reference: str) -> None:
 
 
 def test_every_attempt_sends_the_same_bytes() -> None:
-    first, again = (mail(build_message(a_notice(), Wording()), ENVELOPE, NOW).as_bytes() for _ in range(2))
+    first, again = (mail(build_message(a_notice(), Wording()), ENVELOPE, NOW) for _ in range(2))
     assert first == again
 
 
@@ -132,7 +132,7 @@ class _Links(HTMLParser):
 
 @given(any_notices(), st.sampled_from(Language))
 def test_whatever_a_notice_holds_no_header_and_no_markup_of_its_own_gets_in(notice: Notice, language: Language) -> None:
-    raw = mail(build_message(notice, Wording(language=language)), ENVELOPE, NOW).as_bytes()
+    raw = mail(build_message(notice, Wording(language=language)), ENVELOPE, NOW)
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
     read = message_from_bytes(raw, policy=policy.default)
@@ -152,7 +152,7 @@ def test_100000_characters_in_every_field_are_a_mail_of_some_kilobytes() -> None
     subject = a_subject(topic=text, team=text, sentence_en=text, nearest_miss=text, evidence=(text,) * 9, rule_id=text)
     for kind in NoticeKind:
         notice = a_notice(kind, *[subject] * 12, because_en=text, acknowledged_by=text, reference=text)
-        raw = mail(build_message(notice, Wording()), ENVELOPE, NOW).as_bytes()
+        raw = mail(build_message(notice, Wording()), ENVELOPE, NOW)
         assert len(raw) < 100_000
         assert set(message_from_bytes(raw, policy=policy.default).keys()) <= HEADERS
 
@@ -192,6 +192,13 @@ def test_a_recipient_that_is_refused_does_not_keep_the_mail_from_the_others() ->
     assert server.mails[0].recipients == ("lead@shop.example",)
 
 
+def test_a_recipient_that_may_be_taken_later_is_worth_another_try() -> None:
+    server = MailServer(Reply(at_recipient="450 busy"), refused_recipients=("lead@shop.example",))
+    outcome = delivered(server)[0]
+    assert isinstance(outcome, Retry)
+    assert "answered 450" in outcome.reason
+
+
 def test_a_mail_that_was_put_off_goes_out_once_it_is_taken() -> None:
     server = MailServer(Reply(at_end="451 later"))
     notice = EXAMPLES["opened"]
@@ -203,8 +210,8 @@ def test_a_mail_that_was_put_off_goes_out_once_it_is_taken() -> None:
 def test_a_mail_and_its_password_go_over_tls_to_a_server_with_a_certificate(security: str, tmp_path: Path) -> None:
     tls, certificate = a_certificate(tmp_path)
     server = MailServer(password=PASSWORD, tls=tls, starttls=security == "starttls")
-    changes = {"security": security, "user": "journeys", "password_env": "PASSWORD", "ca_file": str(certificate)}
-    assert isinstance(delivered(server, **changes)[0], Delivered)
+    login: dict[str, Any] = {"user": "journeys", "password_env": "PASSWORD"}
+    assert isinstance(delivered(server, security=security, ca_file=str(certificate), **login)[0], Delivered)
     assert server.mails[0].is_encrypted
     assert server.mails[0].user == "journeys"
 
@@ -229,7 +236,7 @@ def test_a_certificate_of_another_name_is_a_retry(tmp_path: Path) -> None:
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_server_that_offers_no_tls_gets_neither_mail_nor_password(security: str) -> None:
     server = MailServer(password=PASSWORD)
-    changes = {"security": security, "user": "journeys", "password_env": "PASSWORD"}
+    changes: dict[str, Any] = {"security": security, "user": "journeys", "password_env": "PASSWORD"}
     assert isinstance(delivered(server, total_s=1.0, **changes)[0], Retry)
     assert server.mails == []
 
@@ -269,11 +276,9 @@ def test_a_mail_server_that_is_allowed_by_name_may_be_private(tmp_path: Path) ->
 
     async def run() -> Outcome:
         async with server, HttpSender(resolver=Names(["127.0.0.1"])) as http:
-            url, changes = f"x:{server.port}", {"host": "mail.shop.example", "security": "tls"}
+            changes: dict[str, Any] = {"host": "mail.shop.example", "security": "tls", "ca_file": str(certificate)}
             allowed = AllowedAddresses(allowed_hosts=("mail.shop.example",))
-            return await opened("email", url, allowed=allowed, ca_file=str(certificate), **changes).send(
-                a_notice(), http
-            )
+            return await opened("email", f"x:{server.port}", allowed=allowed, **changes).send(a_notice(), http)
 
     assert isinstance(asyncio.run(run()), Delivered)
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from sinks.alerts.allowed import AllowedAddresses
 from sinks.alerts.channel import Channel, Opening
 from sinks.alerts.message import Language, Wording
 from sinks.alerts.notice import Notice, NoticeKind
@@ -244,7 +245,7 @@ def test_no_secret_shows_in_channels_outcomes_or_logs(
 
     async def run() -> list[str]:
         shown = []
-        mail = {"user": "journeys", "password_env": "PASSWORD"} if type_ == "email" else {}
+        mail: dict[str, Any] = {"user": "journeys", "password_env": "PASSWORD"} if type_ == "email" else {}
         replies = (Reply(at_end="451 secret-part later"), Reply(at_end="554 secret-part never"))
         endpoint = ChatEndpoint(Answer(500, "secret-part"), Answer(400, "secret-part"), Answer(302))
         async with MailServer(*replies, password=PASSWORD) as server, endpoint, HttpSender() as http:
@@ -288,6 +289,15 @@ def test_an_address_that_may_not_be_used_is_an_error_at_the_start_and_is_not_sho
     assert caught.value.field == SETTINGS[type_].get("url_env", "base_url").replace("TARGET", "url_env")
     assert "secret-part" not in repr(caught.value) + str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("type_", GUARDED)
+def test_an_address_within_the_network_is_taken_when_it_is_allowed(type_: str) -> None:
+    allowed = AllowedAddresses.model_validate({"allowed_networks": ["10.1.0.0/16"], "allowed_hosts": ["chat.intern"]})
+    for url in ("https://10.1.2.3/services", "https://chat.intern/services"):
+        assert opened(type_, url, allowed=allowed).name == "team"
+    with pytest.raises(SecretError, match=r"10\.2\.0\.1, which is not a public address"):
+        opened(type_, "https://10.2.0.1/services", allowed=allowed)
 
 
 @pytest.mark.parametrize(

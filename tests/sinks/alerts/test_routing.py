@@ -70,9 +70,11 @@ def test_the_shipped_example_opens_when_its_secrets_are_there(tmp_path: Path) ->
     secret = tmp_path / "secrets" / "ticketing"
     secret.touch(0o600)
     secret.write_text("whsec_" + "A" * 32 + "\n")
-    environment = {"JOURNEYS_SLACK_SOCIAL_CARE": SECRET_URL, "JOURNEYS_TICKETING_URL": SECRET_URL}
+    names = ("JOURNEYS_SLACK_SOCIAL_CARE", "JOURNEYS_TEAMS_HOTLINE", "JOURNEYS_TICKETING_URL", "JOURNEYS_SMTP_PASSWORD")
+    environment = dict.fromkeys(names, SECRET_URL)
+    environment |= {"JOURNEYS_SLACK_BOT": "xoxb-0000000000", "JOURNEYS_PAGERDUTY_KEY": "R" * 32}
     channels = open_channels(load_routing(path), environment, source=path)
-    assert [type(channel) for channel in channels.values()] == [ConsoleChannel, SlackChannel, WebhookChannel]
+    assert {type(channel) for channel in channels.values()} >= {ConsoleChannel, SlackChannel, WebhookChannel}
     assert channels["social-care"].wording.language is Language.GERMAN
     assert channels["ticketing"].wording.language is Language.ENGLISH
     assert channels["console"].wording.link is not None
@@ -293,6 +295,10 @@ def test_all_missing_secrets_are_named_at_once() -> None:
         open_channels(load_routing(EXAMPLE_PATH), {}, source=EXAMPLE_PATH)
     assert [line.partition(": ")[2] for line in str(caught.value).splitlines()] == [
         "channels.social-care.url_env: the environment variable JOURNEYS_SLACK_SOCIAL_CARE is not set",
+        "channels.delivery-desk.token_env: the environment variable JOURNEYS_SLACK_BOT is not set",
+        "channels.hotline.url_env: the environment variable JOURNEYS_TEAMS_HOTLINE is not set",
+        "channels.lead.password_env: the environment variable JOURNEYS_SMTP_PASSWORD is not set",
+        "channels.on-call.key_env: the environment variable JOURNEYS_PAGERDUTY_KEY is not set",
         "channels.ticketing.url_env: the environment variable JOURNEYS_TICKETING_URL is not set",
     ]
 

@@ -62,7 +62,7 @@ def test_a_message_shows_header_sentence_facts_context_and_buttons_in_this_order
     assert [element["text"] for element in context["elements"]] == [
         "*Would have prevented it*: an answer on social itself",
         "*Evidence*: acme/crm/1, acme/web/2",
-        "*Look it up*: journeys timeline " + "ab" * 16,
+        "*Look it up*: journeys alerts show 1c1c1c1c · journeys timeline " + "ab" * 16,
     ]
     assert [(button["action_id"], button["url"]) for button in actions["elements"]] == list(ACTIONS.items())
     assert payload["text"] == f"High: {SUBJECT.sentence_en}"

@@ -63,7 +63,7 @@ def test_a_card_shows_title_sentence_facts_and_buttons() -> None:
         "Team: social-care",
         "Would have prevented it: an answer on social itself",
         "Evidence: acme/crm/1, acme/web/2",
-        "Look it up: journeys timeline " + "ab" * 16,
+        "Look it up: journeys alerts show 1c1c1c1c · journeys timeline " + "ab" * 16,
     ]
     assert [(action["title"], action["url"]) for action in card["actions"]] == [
         ("Open the journey", ACTIONS["timeline"]),
@@ -94,7 +94,6 @@ def test_markup_in_text_stays_text() -> None:
     ("changes", "violation"),
     [
         ({"version": "1.6"}, "1.0 to 1.5"),
-        ({"lang": "english"}, "ISO 639-1"),
         ({"body": []}, "not empty"),
         ({"body": [{"type": "TextBlock", "text": "x"}]}, "not an element"),
         ({"body": [{"type": "RichTextBlock", "inlines": ["x"]}]}, "must be a TextRun"),
