@@ -227,7 +227,7 @@ class _Turn:
                 del self._by_cause[incident.cause]
         elif incident.phase is Phase.OPEN:
             tellings = {
-                channel: replace(telling, **because)
+                channel: replace(telling, since=telling.since if telling.has_news else self._now, **because)
                 if telling.is_open and any(entry.channel == channel for entry in members)
                 else telling
                 for channel, telling in incident.tellings.items()
@@ -501,7 +501,7 @@ class _Turn:
             if not telling.has_news or (incident.acknowledged_by and not is_soon):
                 return None
         if not is_soon and timing.digest is not None and self._policy.channels[channel].can_list:
-            return self._next_digest(incident, timing, timing.digest, telling.told_at)
+            return self._next_digest(incident, timing, timing.digest, max(telling.told_at, telling.since))
         wait = timing.group_interval if is_soon else timing.repeat_interval
         at = max(telling.told_at + wait, self._not_before(incident, channel, timing))
         at = self._at_hours(incident, timing, at)

@@ -14,7 +14,8 @@ from sinks.alerts.policy import Policy, usual_customers
 class Rehearsal:
     """Does what the alerts agent does around a step, at once and without a store; `now` is put forward by hand.
 
-    `told` are all notices that were decided, with their channels, `superseded` those that were taken back before they
+    `told` are all notices that were decided, with their channels, `told_of` by notice the incidents that each tells of,
+    `decided_at` when, `superseded` those that were taken back before they
     were sent. `answer` is what becomes of every notice; `None` leaves them in hand. `entries` is the ledger, `over` are
     incidents of which nothing more has to be said.
     """
@@ -26,6 +27,8 @@ class Rehearsal:
         self.entries: dict[tuple[str, str], LedgerEntry] = {}
         self.over: dict[str, Incident] = {}
         self.told: list[tuple[str, Notice]] = []
+        self.told_of: dict[str, tuple[str, ...]] = {}
+        self.decided_at: dict[str, int] = {}
         self.superseded: set[str] = set()
         self.answer: Settlement | None = Settlement.DELIVERED
         self.in_hand: dict[str, str] = {}
@@ -89,6 +92,8 @@ class Rehearsal:
                 self.over[one.incident_id] = one
                 self._past.setdefault(one.cause, {})[one.incident_id] = one
         self.told += decided.notices
+        self.told_of |= decided.told
+        self.decided_at |= dict.fromkeys(decided.told, self.now)
         for channel, notice in decided.notices:
             self.in_hand[notice.notice_id] = channel
         for notice_id, settlement in decided.needless.items():

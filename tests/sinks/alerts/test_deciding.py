@@ -215,7 +215,10 @@ def test_what_grows_slowly_after_it_was_told_is_a_line_of_the_digest_and_doublin
     book.pass_time(DAY)
     assert book.kinds() == [OPENED, DIGEST]
     assert book.last.subjects[0].customers == 5
-    book.take(*frictions(6, 10))
+    book.take(friction(6))
+    book.pass_time(HOUR)
+    assert book.kinds() == [OPENED, DIGEST], "what comes after the digest waits for the next one"
+    book.take(*frictions(7, 10))
     book.pass_time(HOUR)
     assert book.kinds() == [OPENED, DIGEST, UPDATED]
     book.take(*(gone(number) for number in range(1, 11)))
