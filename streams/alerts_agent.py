@@ -157,7 +157,7 @@ class AlertsAgent:
 
     async def close(self) -> None:
         """Close connections."""
-        await self._end(0.0)
+        await asyncio.gather(*(sender.end(0.0) for sender in self._senders.values()))
         await self._http.__aexit__(None, None, None)
         await self._store.close()
 
