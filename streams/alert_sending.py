@@ -69,6 +69,11 @@ class ChannelSender:
         return len(self._waiting)
 
     @property
+    def is_sending(self) -> bool:
+        """Whether a message is on its way."""
+        return self._in_flight is not None
+
+    @property
     def circuit(self) -> Circuit:
         """Whether the endpoint is called."""
         return self.breaker.circuit(self._now_s())

@@ -466,6 +466,8 @@ def test_a_death_at_any_write_loses_nothing_and_tells_twice_only_between_answer_
         name = desk.store.faults.steps[number] if number < len(desk.store.faults.steps) else ""
         acknowledged = max(desk.outbox.acknowledged, default=0)
         desk.store.faults = Faults()
+        # What the other channel has on its way is not to be cut too.
+        await eventually(lambda: not any(sender.is_sending for sender in agent._senders.values()))
         await agent.close()
         if is_dead:
             agent = await desk.agent()
