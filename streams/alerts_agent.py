@@ -14,18 +14,20 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
+from uuid import uuid4
 
 import msgspec
 import structlog
 
 from processors.friction.catalogue import rule_ids
 from schemas.alerts import AlertIntent, decode_intent
+from sinks.alerts.answering import Answering
 from sinks.alerts.breaker import Circuit
 from sinks.alerts.channel import Channel
 from sinks.alerts.deciding import Arrived, Decided, Known, step
 from sinks.alerts.incidents import Action, ActionKind, Incident, Settled, Settlement, State
 from sinks.alerts.ledger import RETRACT
-from sinks.alerts.notice import Notice
+from sinks.alerts.notice import Notice, NoticeKind
 from sinks.alerts.policy import Policy, usual_customers
 from sinks.alerts.posting import HttpSender
 from sinks.alerts.routing import (
@@ -33,6 +35,7 @@ from sinks.alerts.routing import (
     RoutingError,
     default_routing,
     load_routing,
+    open_answering,
     open_channels,
     policy_of,
     traits_of,
@@ -40,6 +43,7 @@ from sinks.alerts.routing import (
 from sinks.clickhouse.records import ActionRecord, IncidentRecord, NoticeRecord
 from sinks.clickhouse.rows import PreparedBlock, action_block, alert_block, incident_block, notice_block
 from streams.agent import Delivery
+from streams.alert_door import AlertDoor
 from streams.alert_records import (
     DUE,
     SENDING,
@@ -66,6 +70,7 @@ _LOOK_AT_FILE_EVERY_S: Final = 5.0
 #: Something may have become stale without anything arriving.
 _STEP_EVERY_MS: Final = 60_000
 _WEEKS: Final = 4
+_ANSWERABLE: Final = frozenset({NoticeKind.OPENED, NoticeKind.UPDATED})
 _WEEK_MS: Final = 604_800_000
 _ATTEMPT_WITHIN_S: Final = 10.0
 _CIRCUITS: Final = {Circuit.CLOSED: 0.0, Circuit.HALF_OPEN: 0.5, Circuit.OPEN: 1.0}
@@ -101,6 +106,9 @@ class AlertsAgent:
         self._http = http or HttpSender()
         self._turns = Turns()
         self._senders: dict[str, ChannelSender] = {}
+        self._answering: Answering | None = None
+        #: Where teams answer, if the file asks for it; a changed file does not move it.
+        self.door: AlertDoor | None = None
         self._state = State()
         self._last = 0
         self._wake_at: int | None = None
@@ -111,7 +119,11 @@ class AlertsAgent:
     async def start(self) -> None:
         """Read the channels' secrets."""
         self._use(self._routing, open_channels(self._routing, source=self._routing_path))
+        self._answering = open_answering(self._routing, source=self._routing_path)
         await self._http.__aenter__()
+        if self._answering is not None:
+            self.door = AlertDoor(self._answering, self._acted, lambda: self._wall_ms() / 1000)
+            await self.door.open()
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Take up everything where it was left."""
@@ -157,6 +169,8 @@ class AlertsAgent:
 
     async def close(self) -> None:
         """Close connections."""
+        if self.door is not None:
+            await self.door.close()
         await asyncio.gather(*(sender.end(0.0) for sender in self._senders.values()))
         await self._http.__aexit__(None, None, None)
         await self._store.close()
@@ -422,8 +436,34 @@ class AlertsAgent:
                 this_week = max(counts[0] if counts else 0, subject.frictions)
                 usual = float(median(counts[1:])) if any(counts[1:]) else None
                 subjects.append(msgspec.structs.replace(subject, this_week=this_week, usual_week=usual))
-            told.append((channel, msgspec.structs.replace(notice, subjects=tuple(subjects))))
+            told.append(
+                (channel, msgspec.structs.replace(notice, subjects=tuple(subjects), actions=self._links(notice)))
+            )
         return told
+
+    def _links(self, notice: Notice) -> dict[str, str]:
+        if self._answering is None or notice.kind not in _ANSWERABLE:
+            return {}
+        return self._answering.links(notice.subjects[0].incident_id, notice.decided_at)
+
+    async def _acted(self, kind: str, incident_id: str, by: str) -> bool:
+        """Write down what somebody did through the door; whether there is such an incident."""
+        found = await self._store.read(lambda reader: reader.load_incidents([incident_id]))
+        if not found or self._answering is None:
+            return False
+        now = self._wall_ms()
+        record = ActionRecord(
+            action_id=uuid4().hex,
+            kind=kind,
+            tenant=found[0].tenant,
+            incident_id=incident_id,
+            cause=found[0].cause,
+            acted_by=by,
+            acted_at=now,
+            until=now + self._answering.settings.snooze if kind == ActionKind.SNOOZE else None,
+        )
+        await self._insert(action_block([record], token_prefix=OUTBOX))
+        return True
 
     async def _note(self, record: NoticeRecord) -> None:
         await self._insert(notice_block([record], token_prefix=OUTBOX))

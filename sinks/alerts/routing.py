@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.alerts import AlertIntent
+from sinks.alerts.answering import Answering, AnsweringSettings
 from sinks.alerts.channel import Channel, Opening
 from sinks.alerts.console import ConsoleSettings
 from sinks.alerts.message import Language, Wording, link_problem
@@ -65,6 +66,8 @@ class Routing(PolicyFields):
     link: str | None = None
     channels: dict[ChannelName, AnyChannelSettings] = Field(min_length=1)
     routes: tuple[Route, ...] = Field(min_length=1)
+    #: Links with which somebody answers; left out: none.
+    answering: AnsweringSettings | None = None
 
     @field_validator("link")
     @classmethod
@@ -226,6 +229,25 @@ def open_channels(
     return opened
 
 
+def open_answering(
+    routing: Routing, environment: Mapping[str, str] | None = None, *, source: Path | None = None
+) -> Answering | None:
+    """Read the secrets of links that answer, or `None` where the file asks for none.
+
+    Raises:
+        RoutingError: a secret is missing, unreadable, readable by others, or malformed.
+
+    """
+    if routing.answering is None:
+        return None
+    try:
+        return routing.answering.open(
+            os.environ if environment is None else environment, source.parent if source else Path()
+        )
+    except SecretError as error:
+        raise RoutingError(str(source or "alert routing"), [(f"answering.{error.field}", error.problem)]) from None
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML without repeated keys: the last one would win silently and a channel would be lost."""
 
@@ -276,6 +298,8 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     depth = 3 if inner and inner[0] in {"limits", "calendars"} else 2
     if len(inner) >= depth and (part := PARTS.get(str(inner[0]))) is not None:
         return part
+    if location[0] == "answering" and len(location) > 1:
+        return AnsweringSettings
     return Route if location[0] == "routes" and len(location) > 2 else Routing
 
 

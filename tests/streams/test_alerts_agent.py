@@ -1,13 +1,17 @@
 """The alerts agent between real endpoints and a store in memory: nothing is lost, nothing is told twice."""
 
 import asyncio
+import hmac
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from aiohttp import ClientSession
 
 from schemas.alerts import AlertIntent, encode_intent
 from sinks.alerts.incidents import snapshot
@@ -578,6 +582,90 @@ def test_ten_thousand_intents_while_an_endpoint_is_away_cost_no_memory_and_none_
         }
         assert sum(counts.values()) == 10_000
         assert len(taken(desk.endpoint)) <= 14
+        await agent.close()
+
+    run(desk, scenario)
+
+
+# Answers.
+
+ANSWERING = (
+    AT_ONCE
+    + """
+answering: {public_url: 'https://journeys.example/', port: 0, key_env: ANSWER_KEY, slack_secret_env: SLACK_SECRET}
+"""
+)
+
+
+def test_a_link_asks_before_it_acts_and_nobody_makes_one_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSWER_KEY", "QUFB" * 11)
+    monkeypatch.setenv("SLACK_SECRET", "0123456789abcdef" * 2)
+
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(ANSWERING)
+        agent = await desk.agent()
+        assert agent.door is not None
+        await desk.deliver(agent, friction("f1"))
+        await eventually(lambda: len(desk.told) == 1)
+        links = desk.endpoint.received[0].json["data"]["actions"]
+        assert set(links) == {"acknowledge", "snooze"}
+        path = links["acknowledge"].removeprefix("https://journeys.example")
+        here = f"http://127.0.0.1:{agent.door.port}"
+        token = path.partition("token=")[2]
+        async with ClientSession() as browser:
+            async with browser.get(here + path) as page:
+                assert page.status == 200
+                assert "Take this incident" in await page.text()
+                assert page.headers["Cache-Control"] == "no-store"
+            assert desk.store.written["alert_actions"] == [], "a look at it changes nothing"
+            for wrong in (token[:-1], token.replace("acknowledge", "snooze"), ""):
+                async with browser.post(here + "/alerts/act", data={"token": wrong, "by": "eve"}) as page:
+                    assert page.status == 403
+            async with browser.post(here + "/alerts/act", data={"token": token, "by": " "}) as page:
+                assert page.status == 400
+            async with browser.post(here + "/alerts/act", data={"token": token, "by": "<b>ann"}) as page:
+                assert (page.status, "&lt;b&gt;ann" in await page.text()) == (200, True)
+            async with browser.post(here + "/alerts/slack", data=b"payload={}") as page:
+                assert page.status == 403
+            await desk.pass_time(agent, 3.0)
+            (incident,) = desk.rows("alert_incidents")
+            assert incident["acknowledged_by"] == "<b>ann"
+            desk.clock.now_s += 8 * 86_400
+            async with browser.post(here + "/alerts/act", data={"token": token, "by": "ann"}) as page:
+                assert (page.status, "expired" in await page.text()) == (403, True)
+        await agent.close()
+
+    run(desk, scenario)
+
+
+def test_a_button_in_slack_acts_when_slack_signed_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSWER_KEY", "QUFB" * 11)
+    monkeypatch.setenv("SLACK_SECRET", "0123456789abcdef" * 2)
+
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(ANSWERING)
+        agent = await desk.agent()
+        assert agent.door is not None
+        await desk.deliver(agent, friction("f1"))
+        await eventually(lambda: len(desk.told) == 1)
+        (incident,) = desk.rows("alert_incidents")
+        payload = {
+            "type": "block_actions",
+            "user": {"id": "U123", "username": "ann"},
+            "actions": [{"action_id": "snooze", "value": incident["incident_id"]}],
+        }
+        body = urlencode({"payload": json.dumps(payload)}).encode()
+        timestamp = str(int(desk.clock.now_s))
+        key = (b"0123456789abcdef" * 2, b"v0:" + timestamp.encode() + b":" + body, "sha256")
+        headers = {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": "v0=" + hmac.new(*key).hexdigest()}
+        async with (
+            ClientSession() as slack,
+            slack.post(f"http://127.0.0.1:{agent.door.port}/alerts/slack", data=body, headers=headers) as answer,
+        ):
+            assert answer.status == 200
+        (action,) = desk.store.written["alert_actions"]
+        assert (action["kind"], action["acted_by"]) == ("snooze", "ann")
+        assert action["until"] == desk.clock.wall_ms() + 7_200_000
         await agent.close()
 
     run(desk, scenario)

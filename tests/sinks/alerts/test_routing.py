@@ -121,7 +121,7 @@ def test_all_routes_count_and_each_channel_is_named_once_in_the_order_of_the_fil
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "must be a mapping with language, link, channels, routes, group_wait"),
+        ("", "must be a mapping with language, link, channels, routes, answering, group_wait"),
         ("- a", "must be a mapping"),
         ("channels: [", "line 1, column 12: is not YAML"),
         (
