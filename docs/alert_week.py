@@ -122,7 +122,9 @@ def rows() -> list[tuple[str, ...]]:
     week = moments()
     opened = sum(moment.intent.action == "open" for moment in week)
     withdrawn = len(week) - opened
-    found = [("one message for each friction", f"{len(week):,}", f"{opened:,}", "0", "0", "0", f"{withdrawn:,}")]
+    found: list[tuple[str, ...]] = [
+        ("one message for each friction", f"{len(week):,}", f"{opened:,}", "0", "0", "0", f"{withdrawn:,}")
+    ]
     for name, policy in policies().items():
         lived_week = lived(policy, week)
         kinds = ("opened", "updated", "digest", "closed", "withdrawn")

@@ -73,6 +73,8 @@ _WEEKS: Final = 4
 _ANSWERABLE: Final = frozenset({NoticeKind.OPENED, NoticeKind.UPDATED})
 _WEEK_MS: Final = 604_800_000
 _ATTEMPT_WITHIN_S: Final = 10.0
+#: Steps of taking intents, by name; a test dies at them, and at those of sending.
+STEPS: Final = ("notices", "incidents", "members", "acknowledged")
 _CIRCUITS: Final = {Circuit.CLOSED: 0.0, Circuit.HALF_OPEN: 0.5, Circuit.OPEN: 1.0}
 
 
@@ -142,7 +144,9 @@ class AlertsAgent:
             if not self._is_active:
                 await self._take_up()
             await self._step(intents)
+            self.reached("members")
             delivery.acknowledge()
+            self.reached("acknowledged")
 
         await self._turns.take(settle)
 
@@ -174,6 +178,9 @@ class AlertsAgent:
         await asyncio.gather(*(sender.end(0.0) for sender in self._senders.values()))
         await self._http.__aexit__(None, None, None)
         await self._store.close()
+
+    def reached(self, step: str) -> None:
+        """A step was reached, one of `STEPS`; there to be replaced."""
 
     def measure(self) -> Iterable[Sample]:
         """What waits, what became of messages, and which endpoints are left alone."""
@@ -417,8 +424,10 @@ class AlertsAgent:
         records = [notice_record(notice, channel, now) for channel, notice in notices]
         records = [msgspec.structs.replace(record, incident_ids=decided.told[record.notice_id]) for record in records]
         await self._insert(notice_block(records, token_prefix=OUTBOX))
+        self.reached("notices")
         rows = [incident_record(one, is_over=one.incident_id in decided.over, version=now) for one in decided.incidents]
         await self._insert(incident_block(rows, token_prefix=OUTBOX))
+        self.reached("incidents")
         await self._insert(alert_block([alert_record(entry, now) for entry in decided.entries], token_prefix=OUTBOX))
         return records
 
