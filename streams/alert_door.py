@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sinks.alerts.action_links import TOKEN_CHARACTERS, ActionLinkError, AskedAction, check_action
 from sinks.alerts.answering import PATH, SLACK_PATH, Answering
-from sinks.alerts.message import one_line
+from sinks.alerts.fitting import one_line
 from sinks.alerts.slack_actions import BODY_BYTES, SlackRequestError, pressed_buttons, verify_slack_request
 
 _log = structlog.get_logger()
