@@ -20,6 +20,7 @@ from sinks.clickhouse.records import ActionRecord
 from sinks.clickhouse.rows import action_block
 from streams.alert_sending import STEPS, ChannelSender
 from streams.alerts_agent import AlertsAgent
+from streams.metrics import CATALOGUE
 from streams.settings import Settings
 from streams.topics import OUTBOX
 from tests.support.alert_intents import an_intent
@@ -254,6 +255,8 @@ def test_an_endpoint_that_is_away_is_left_alone_and_then_tried_with_one_message(
         desk.clock.now_s += 2.0
         await eventually(lambda: len(desk.told) == 5)
         assert circuit() == 0.0
+        measured = {sample.metric for sample in agent.measure()}
+        assert measured == {name for name in CATALOGUE if name.startswith("journeys_alert_")}
         await agent.close()
 
     run(desk, scenario)

@@ -146,6 +146,18 @@ def test_what_somebody_acknowledged_is_not_repeated_but_told_when_it_doubles() -
     assert book.last.acknowledged_by == "ann"
 
 
+def test_a_new_incident_of_a_cause_that_was_just_told_waits_for_the_interval() -> None:
+    book = AlertBook(a_policy())
+    book.take(friction(1))
+    book.pass_time(2 * MINUTE)
+    book.take(actions=[action(ActionKind.CLOSE, book)])
+    book.take(friction(2))
+    book.pass_time(13 * MINUTE)
+    assert book.kinds() == [OPENED, CLOSED]
+    book.pass_time(MINUTE + SECOND)
+    assert book.kinds() == [OPENED, CLOSED, OPENED]
+
+
 # Minimum and digest.
 
 
@@ -223,6 +235,17 @@ def test_what_grows_slowly_after_it_was_told_is_a_line_of_the_digest_and_doublin
     assert book.kinds() == [OPENED, DIGEST, UPDATED]
     book.take(*(gone(number) for number in range(1, 11)))
     assert book.kinds() == [OPENED, DIGEST, UPDATED, WITHDRAWN]
+
+
+def test_what_comes_after_the_hour_of_the_digest_waits_for_the_next_one() -> None:
+    book = AlertBook(a_policy(replace(PLAIN, digest=Digest(below_severity=3)), resolve_after=10 * DAY))
+    book.take(*frictions(1, 4))
+    book.pass_time(DAY + HOUR)  # Tuesday, eleven: nothing new at nine
+    book.take(friction(5))
+    book.pass_time(21 * HOUR)
+    assert book.kinds() == [OPENED]
+    book.pass_time(HOUR + SECOND)
+    assert book.kinds() == [OPENED, DIGEST]
 
 
 # Swarms.
