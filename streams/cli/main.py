@@ -5,6 +5,7 @@ import logging
 import typer
 
 from streams.cli import (
+    alerts,
     backtest,
     check_config,
     dead_letters,
@@ -68,6 +69,7 @@ app.command("backtest", help=backtest.HELP, rich_help_panel=_LOOK)(backtest.comm
 app.command("query", help=query.HELP, rich_help_panel=_LOOK)(query.command)
 app.command("erasures", help=erasures.HELP, rich_help_panel=_LOOK)(erasures.command)
 app.add_typer(rules.app, name="rules", rich_help_panel=_LOOK)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=_LOOK)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 
 

@@ -187,7 +187,7 @@ def test_an_applied_file_that_changed_is_refused(fresh: ClickHouseAddress) -> No
 @pytest.mark.stack
 def test_a_database_newer_than_the_code_is_refused(fresh: ClickHouseAddress) -> None:
     migrate(fresh)
-    record(fresh, len(shipped_migrations()) + 1, state="completed")
+    record(fresh, shipped_migrations()[-1].number + 1, state="completed")
     with pytest.raises(MigrationError, match=r"the database is newer than this version: .*from_the_future"):
         migrate(fresh)
 
@@ -195,7 +195,7 @@ def test_a_database_newer_than_the_code_is_refused(fresh: ClickHouseAddress) -> 
 @pytest.mark.stack
 def test_a_statement_that_fails_names_its_file_and_is_tried_again(fresh: ClickHouseAddress) -> None:
     shipped = shipped_migrations()
-    number = len(shipped) + 1
+    number = shipped[-1].number + 1
     broken = Migration(number, "9999_broken.sql", "ALTER TABLE sessions $on_cluster DROP COLUMN IF EXISTS tenant")
     after = Migration(number + 1, "9999_after.sql", "ALTER TABLE sessions $on_cluster DROP COLUMN IF EXISTS touches")
     with pytest.raises(
