@@ -16,6 +16,10 @@ def _check_host(host: str) -> str:
     return name
 
 
+#: Name of one host, without its final dot and in small letters.
+HostName = Annotated[str, AfterValidator(_check_host)]
+
+
 class AllowedAddresses(BaseModel):
     """What may be reached besides the internet and, in plain text, this machine.
 
@@ -26,7 +30,7 @@ class AllowedAddresses(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    allowed_hosts: tuple[Annotated[str, AfterValidator(_check_host)], ...] = ()
+    allowed_hosts: tuple[HostName, ...] = ()
     allowed_networks: tuple[IPvAnyNetwork, ...] = ()
 
     def reach_of(self, host: str) -> Reach:

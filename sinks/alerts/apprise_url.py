@@ -6,6 +6,7 @@ do not cover it, it has no way to change or thread what it sent, and it says onl
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
@@ -77,9 +78,9 @@ class AppriseChannel:
 
     async def send(self, notice: Notice, http: HttpSender) -> Outcome:
         """Notify once. A thread that outlives its time goes on alone; until it ends, nothing more is sent."""
+        title, body = _texts(build_message(notice, self.wording), self.service)
         if not self._busy.acquire(blocking=False):
             return Retry(None, "apprise is still busy with the notice before")
-        title, body = _texts(build_message(notice, self.wording), self.service)
         try:
             async with asyncio.timeout(http.limits.total_s):
                 is_sent = await _in_thread(lambda: self.service.notify(body=body, title=title), self._busy.release)
@@ -117,7 +118,8 @@ async def _in_thread(work: "Callable[[], Any]", done: "Callable[[], None]") -> A
             failure = error
         finally:
             done()
-        if not loop.is_closed():
+        # The worker may have stopped in the meantime.
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, value, failure)
 
     threading.Thread(target=run, name="apprise", daemon=True).start()

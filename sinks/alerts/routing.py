@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.alerts import AlertIntent
+from sinks.alerts.allowed import AllowedAddresses, HostName
 from sinks.alerts.answering import Answering, AnsweringSettings
 from sinks.alerts.channel import Channel, Opening
 from sinks.alerts.console import ConsoleSettings
@@ -68,6 +69,9 @@ class Routing(PolicyFields):
     routes: tuple[Route, ...] = Field(min_length=1)
     #: Links with which somebody answers; left out: none.
     answering: AnsweringSettings | None = None
+    #: What channels may reach off the internet, see `AllowedAddresses`.
+    allowed_hosts: tuple[HostName, ...] = ()
+    allowed_networks: tuple[IPvAnyNetwork, ...] = ()
 
     @field_validator("link")
     @classmethod
@@ -215,13 +219,14 @@ def open_channels(
 
     """
     folder = source.parent if source else Path()
+    allowed = AllowedAddresses(allowed_hosts=routing.allowed_hosts, allowed_networks=routing.allowed_networks)
     opened: dict[str, Channel] = {}
     problems: list[tuple[str, str]] = []
     for name, settings in routing.channels.items():
         wording = Wording(language=settings.language or routing.language, link=routing.link)
         environment_ = os.environ if environment is None else environment
         try:
-            opened[name] = settings.open_channel(Opening(name, wording, environment_, folder))
+            opened[name] = settings.open_channel(Opening(name, wording, environment_, folder, allowed))
         except SecretError as error:
             problems.append((f"channels.{name}.{error.field}", error.problem))
     if problems:

@@ -121,7 +121,7 @@ def test_all_routes_count_and_each_channel_is_named_once_in_the_order_of_the_fil
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "must be a mapping with language, link, channels, routes, answering, group_wait"),
+        ("", "must be a mapping with language, link, channels, routes, answering, allowed_hosts"),
         ("- a", "must be a mapping"),
         ("channels: [", "line 1, column 12: is not YAML"),
         (
@@ -329,3 +329,30 @@ def test_a_route_overrides_what_the_file_says_and_false_turns_it_off(tmp_path: P
     assert (first.digest, first.minimum) == (None, None)
     assert second.digest is not None
     assert (policy.limits["console"], policy.swarm) == (None, None)
+
+
+def test_receivers_in_a_network_are_reached_when_the_file_allows_them(tmp_path: Path) -> None:
+    text = "channels: {c: {type: slack, url_env: URL}}\nroutes: [{channels: [c]}]\n"
+    path = tmp_path / "alerts.yaml"
+    for url in ("https://10.20.0.1/hook", "https://chat.intern.example/hook"):
+        path.write_text(text + "allowed_networks: [10.20.0.0/16]\nallowed_hosts: [Chat.Intern.Example]\n")
+        assert open_channels(load_routing(path), {"URL": url}, source=path)["c"].name == "c"
+    path.write_text(text)
+    with pytest.raises(
+        RoutingError, match=r"channels\.c\.url_env: leads to 10\.20\.0\.1, which is not a public address"
+    ):
+        open_channels(load_routing(path), {"URL": "https://10.20.0.1/hook"}, source=path)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("allowed_hosts: ['*.intern']", "allowed_hosts[0]: must be the name of a host without wildcards"),
+        ("allowed_hosts: [10.0.0.1]", "allowed_hosts[0]: must be the name of a host"),
+        ("allowed_hosts: intern", "allowed_hosts: must be a list"),
+        ("allowed_networks: [10.0.0.1/8]", "allowed_networks[0]: value is not a valid IPv4 or IPv6 network"),
+    ],
+)
+def test_what_cannot_be_allowed_is_named(tmp_path: Path, line: str, problem: str) -> None:
+    text = "channels: {c: {type: console}}\nroutes: [{channels: [c]}]\n"
+    assert problem in error_of(tmp_path, text + line + "\n")
