@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 
 from sinks.alerts.console import text_lines
-from sinks.alerts.delivery import notice_of
 from sinks.alerts.message import (
     Button,
     Fact,
@@ -21,7 +20,6 @@ from sinks.alerts.message import (
 )
 from sinks.alerts.notice import Notice, NoticeKind
 from sinks.alerts.vocabulary import LABELS, REASONS, STATES
-from tests.support.alert_intents import EXAMPLE as INTENT
 from tests.support.notices import ACTIONS, EXAMPLES, MANY, OTHER, SUBJECT, a_notice, a_subject, any_notices
 
 ENGLISH = Wording()
@@ -273,13 +271,6 @@ def test_the_document_for_machines_holds_the_facts_and_the_moment_of_the_decisio
     assert told["data"]["subjects"][0]["evidence"] == ["acme/crm/1", "acme/web/2"]
     assert told["data"]["actions"] == ACTIONS
     assert "reference" not in told["data"]
-
-
-def test_an_intent_alone_becomes_a_notice_of_one_friction() -> None:
-    notice = notice_of(INTENT)
-    assert notice.kind is NoticeKind.OPENED
-    assert notice.notice_id == notice.subjects[0].incident_id == INTENT.friction_id
-    assert build_message(notice, ENGLISH).headline == f"High: {INTENT.sentence_en}"
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
