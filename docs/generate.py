@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from docs.alert_week import rows as alert_week_rows
 from processors.friction.catalogue import definitions
 from processors.friction.definition import Example, RuleDefinition
 from processors.friction.plain_words import minutes_words, pattern_words
@@ -210,7 +211,14 @@ def _dictionary_section(entry: Entry) -> str:
     return "\n".join([*lines, markdown_table(("column", "type", "meaning"), rows)])
 
 
+def alert_week() -> str:
+    """Messages that one team gets of a made-up week, by policy."""
+    header = ("policy", "messages", "opened", "updated", "digest", "closed", "withdrawn")
+    return markdown_table(header, alert_week_rows())
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "alert-week": alert_week,
     "contract-fields": contract_fields,
     "contract-kinds": contract_kinds,
     "identity-namespaces": identity_namespaces,

@@ -6,8 +6,10 @@ import msgspec
 class AlertIntent(msgspec.Struct, frozen=True, kw_only=True):
     """One friction that a team may want to know of; JSON on the topic `alerts.outbox`, keyed by `friction_id`.
 
+    The topic has one partition, so that all of one cause, and what withdraws them, meet in one agent.
     `action` is `open` (new or revised) or `retract` (it turned out wrong). Intents repeat after a crash; whoever
     delivers them keeps a ledger, so that a friction is told once. Holds no personal data: `person_key` is a hash.
+    `because_*` say in half a sentence why a friction is none any more, empty where that is not known.
     """
 
     action: str
@@ -29,6 +31,8 @@ class AlertIntent(msgspec.Struct, frozen=True, kw_only=True):
     sentence_de: str
     evidence: tuple[str, ...]
     nearest_miss: str
+    because_en: str = ""
+    because_de: str = ""
 
 
 _encoder = msgspec.json.Encoder()

@@ -211,6 +211,8 @@ class Coordinator:
         self._told_again: list[tuple[IdentityLink, TouchpointKey]] = []
         self._woken: dict[int, dict[Wake, None]] = {}
         self._erasures = Erasures(store, identities, wall_clock_ms)
+        #: Of each person the touchpoint that was taken last, which may be why frictions are withdrawn.
+        self._arrivals: dict[str, AppliedTouchpoint] = {}
         #: Identifiers that the rows of this flush name.
         self._named: set[str] = set()
         #: Of the flush in hand: whether it may have written anything, and of whom it says something, with tenants.
@@ -318,6 +320,7 @@ class Coordinator:
         self._links.clear()
         self._told_again.clear()
         self._woken.clear()
+        self._arrivals.clear()
         self._erasures.clear()
         self._named.clear()
         self._has_written = False
@@ -447,6 +450,7 @@ class Coordinator:
         if result is StepResult.DUPLICATE:
             self.counts.duplicate += 1
             return self._owner.holds(person_key, applied)
+        self._arrivals[person_key] = applied
         self.counts.applied += 1
         self.counts.late += result.is_late
         return True
@@ -472,7 +476,7 @@ class Coordinator:
         self._named |= facts.identifiers
         self._rewritten |= {change.person_key: change.tenant for change in changes}
         await self._insert(facts.frictions(prefix))
-        intents = intents_for(changes, watermarks, self._alert_max_age_ms)
+        intents = intents_for(changes, watermarks, self._alert_max_age_ms, self._arrivals)
         intents += await self._erasures.withdraw_alerts(erased)
         await self._as_member()
         # Read last: it speaks of what this flush took, which is durable by now or goes before it.

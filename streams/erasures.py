@@ -17,7 +17,7 @@ from schemas.touchpoint import AppliedTouchpoint, TouchpointKey
 from schemas.vocabulary import IdentityClass, class_of
 from sinks.clickhouse.rows import erased_block, receipt_block
 from streams.identities import Identities
-from streams.intents import retracted
+from streams.intents import NOT_TO_BE_SHOWN, retracted
 from streams.store import StorePort, refuse_nothing
 
 _log = structlog.get_logger()
@@ -164,7 +164,7 @@ class Erasures:
         tenants = {one.identifier: one.tenant for one in erased}
         versions = await self._store.read(lambda reader: reader.load_friction_versions(tenants))
         return [
-            retracted(friction_id, tenants[person_key], person_key, version)
+            retracted(friction_id, tenants[person_key], person_key, version, NOT_TO_BE_SHOWN)
             for (person_key, friction_id), version in sorted(versions.items())
         ]
 

@@ -56,6 +56,13 @@ CATALOGUE: Final[dict[str, tuple[tuple[str, ...], str]]] = {
         (),
         "When this worker last held the rollups against their bases, UTC.",
     ),
+    "journeys_alert_incidents": ((), "Incidents of which teams may still have to be told something."),
+    "journeys_alert_notices_waiting": (("channel",), "Messages decided for a channel that it has yet to get."),
+    "journeys_alert_notices_total": (("channel", "outcome"), "Attempts to send messages, by what became of them."),
+    "journeys_alert_circuit": (
+        ("channel",),
+        "1 while an endpoint is left alone, 0.5 while one message tries it, else 0.",
+    ),
 }
 
 

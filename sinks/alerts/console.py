@@ -1,16 +1,16 @@
-"""Alerts as lines on standard output: for one machine, for a first look, and for log shippers."""
+"""Notices as lines on standard output: for one machine, for a first look, and for log shippers."""
 
 import json
 import sys
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from sinks.alerts.channel import Channel, ChannelSettings, Opening
-from sinks.alerts.message import AlertMessage, Wording, document
+from sinks.alerts.message import AlertMessage, Wording, build_message, document
+from sinks.alerts.notice import Notice
 from sinks.alerts.outcome import Delivered, Outcome, Retry
+from sinks.alerts.plain_text import plain_lines
 from sinks.alerts.posting import HttpSender
-
-_SHOWN_EVIDENCE = 5
 
 
 class Lines(Protocol):
@@ -36,15 +36,21 @@ class ConsoleSettings(ChannelSettings):
 
 @dataclass(frozen=True)
 class ConsoleChannel:
-    """Writes alerts to `lines`; None is standard output as it is at the moment of writing."""
+    """Writes notices to `lines`; None is standard output as it is at the moment of writing."""
+
+    can_edit: ClassVar[bool] = False
+    can_thread: ClassVar[bool] = False
+    can_list: ClassVar[bool] = True
+    min_interval_s: ClassVar[float] = 0.0
 
     name: str
     wording: Wording
     format: Literal["text", "json"] = "text"
     lines: Lines | None = None
 
-    async def send(self, message: AlertMessage, http: HttpSender) -> Outcome:  # noqa: ARG002
-        """Write one alert. A closed or full output is a retry."""
+    async def send(self, notice: Notice, http: HttpSender) -> Outcome:  # noqa: ARG002
+        """Write one notice. A closed or full output is a retry."""
+        message = build_message(notice, self.wording)
         lines = self.lines or sys.stdout
         try:
             text = json_line(message) if self.format == "json" else text_lines(message)
@@ -58,21 +64,11 @@ class ConsoleChannel:
 
 
 def text_lines(message: AlertMessage) -> str:
-    """An alert to be read: the headline, then indented lines with the facts, the evidence and where to look."""
-    labels = message.labels
-    shown = list(message.evidence[:_SHOWN_EVIDENCE])
-    if hidden := len(message.evidence) - len(shown):
-        shown.append(labels["more"].format(count=hidden))
-    details = [
-        " · ".join(f"{fact.label}: {fact.value}" for fact in message.facts),
-        f"{labels['nearest_miss']}: {message.nearest_miss}" if message.nearest_miss else "",
-        f"{labels['evidence']}: {', '.join(shown)}" if shown else "",
-        f"{labels['look_up']}: {message.look_up}" + (f" · {message.link}" if message.link else ""),
-    ]
-    headline = f"{message.title} · {message.sentence}" if message.sentence else message.title
-    return "".join(f"{line}\n" for line in [headline, *(f"  {detail}" for detail in details if detail)])
+    """A notice to be read: the headline, then indented lines with all the rest."""
+    lines = [message.headline, *(f"  {line}" for line in plain_lines(message))]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def json_line(message: AlertMessage) -> str:
-    """An alert as one line of JSON, the document that webhooks receive too."""
+    """A notice as one line of JSON, the document that webhooks receive too."""
     return json.dumps(document(message), separators=(",", ":")) + "\n"

@@ -1,9 +1,11 @@
-"""HTTP out to receivers of alerts, with all that keeps it safe.
+"""The way out to receivers of notices, with all that keeps it safe.
 
 https only off this machine, addresses checked and held (address.py), no redirects, no proxies from the environment, no
 cookies, one total time limit, and no more of an answer read than it takes to judge it.
 """
 
+import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -33,6 +35,8 @@ from sinks.alerts.outcome import Delivered, Outcome, Refused, Retry
 
 #: However long a receiver asks to be left alone, it is asked again after this.
 LONGEST_RETRY_AFTER_S: Final = 3600.0
+
+_PIECE_BYTES: Final = 65_536
 
 #: Answers that say "later", besides all 5xx: request timeout, too early, too many requests.
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -72,33 +76,14 @@ class HttpSender:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.now = now
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._resolver = resolver
         self._sessions: dict[Reach, ClientSession] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Open the sessions, one for each reach, so that a connection made for one never serves the other."""
-        resolver = self._resolver or ThreadedResolver()
-        for reach in Reach:
-            connector = TCPConnector(
-                resolver=GuardedResolver(resolver, reach),
-                socket_factory=guarded_socket_factory(reach),
-                use_dns_cache=False,
-                # Alerts are rare: a connection kept open would mostly be found closed, and look like a failure.
-                force_close=True,
-            )
-            self._sessions[reach] = await self._stack.enter_async_context(
-                ClientSession(
-                    connector=connector,
-                    cookie_jar=DummyCookieJar(),
-                    timeout=ClientTimeout(total=self._limits.total_s),
-                    headers={"User-Agent": "customer-journeys", "Accept-Encoding": "identity"},
-                    # A compressed answer could be many times the size that is read.
-                    auto_decompress=False,
-                    trust_env=False,
-                )
-            )
+        """Get ready to resolve names; sessions are opened when they are needed."""
+        self._resolver = self._resolver or ThreadedResolver()
         return self
 
     async def __aexit__(
@@ -108,19 +93,26 @@ class HttpSender:
         self._sessions.clear()
         await self._stack.aclose()
 
-    async def post(self, endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Answer | Retry | Refused:
-        """Post a body once. Whatever the network does is a value; no reason holds more of the URL than its host."""
+    async def post(
+        self, endpoint: Endpoint, body: bytes, headers: Mapping[str, str], *, answer_bytes: int | None = None
+    ) -> Answer | Retry | Refused:
+        """Post a body once. Whatever the network does is a value; no reason holds more of the URL than its host.
+
+        Of the answer, what comes first is read, no more than the limit; or, with `answer_bytes`, all of it up to that.
+        """
         where = endpoint.masked
         try:
-            async with self._sessions[endpoint.reach].post(
+            async with self._session(endpoint.reach).post(
                 endpoint.url, data=body, headers=headers, allow_redirects=False
             ) as response:
-                start = await response.content.read(self._limits.answer_bytes)
+                start = await response.content.read(min(answer_bytes or self.limits.answer_bytes, _PIECE_BYTES))
+                while answer_bytes and len(start) < answer_bytes and not response.content.at_eof():
+                    start += await response.content.read(min(answer_bytes - len(start), _PIECE_BYTES))
                 return Answer(response.status, start, retry_after_s(response.headers.get("Retry-After"), self.now()))
         except InvalidURL:
             return Refused(f"{where} is not an address that can be posted to")
         except TimeoutError:
-            return Retry(None, f"{where} did not answer within {self._limits.total_s:g} s")
+            return Retry(None, f"{where} did not answer within {self.limits.total_s:g} s")
         except ClientConnectorDNSError as error:
             if isinstance(error.os_error, ForbiddenAddressError):
                 return Refused(f"{where}: {error.os_error}")
@@ -134,6 +126,59 @@ class HttpSender:
         except (ClientError, OSError) as error:
             # Texts of these errors may quote the URL, so only their kind is told.
             return Retry(None, f"{where} broke off: {type(error).__name__}")
+
+    async def dial(self, host: str, port: int, reach: Reach) -> socket.socket:
+        """Connected TCP socket to one of a name's addresses, for what is not HTTP. Takes no longer than there is.
+
+        Raises:
+            ForbiddenAddressError: the name leads outside the reach.
+            TimeoutError, OSError: it cannot be resolved or reached.
+
+        """
+        assert self._resolver is not None, "entered"  # noqa: S101
+        async with asyncio.timeout(self.limits.total_s):
+            found = await GuardedResolver(self._resolver, reach).resolve(host, port, socket.AF_UNSPEC)
+            failure = OSError("the name has no address")
+            for address in found:
+                destination = (address["host"], address["port"])
+                info = (address["family"], socket.SOCK_STREAM, socket.IPPROTO_TCP, "", destination)
+                opened = guarded_socket_factory(reach)(info)
+                opened.settimeout(0.0)
+                try:
+                    await asyncio.get_running_loop().sock_connect(opened, destination)
+                except OSError as error:
+                    opened.close()
+                    failure = error
+                except BaseException:
+                    opened.close()
+                    raise
+                else:
+                    return opened
+            raise failure
+
+    def _session(self, reach: Reach) -> ClientSession:
+        """The session of a reach, so that a connection made for one never serves another."""
+        if reach not in self._sessions:
+            assert self._resolver is not None, "entered"  # noqa: S101
+            connector = TCPConnector(
+                resolver=GuardedResolver(self._resolver, reach),
+                socket_factory=guarded_socket_factory(reach),
+                use_dns_cache=False,
+                # Notices are rare: a connection kept open would mostly be found closed, and look like a failure.
+                force_close=True,
+            )
+            session = ClientSession(
+                connector=connector,
+                cookie_jar=DummyCookieJar(),
+                timeout=ClientTimeout(total=self.limits.total_s),
+                headers={"User-Agent": "customer-journeys", "Accept-Encoding": "identity"},
+                # A compressed answer could be many times the size that is read.
+                auto_decompress=False,
+                trust_env=False,
+            )
+            self._sessions[reach] = session
+            self._stack.push_async_callback(session.close)
+        return self._sessions[reach]
 
 
 def judge(answer: Answer, endpoint: Endpoint) -> Outcome:

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.alerts import AlertIntent
+from sinks.alerts.allowed import AllowedAddresses, HostName
+from sinks.alerts.answering import Answering, AnsweringSettings
 from sinks.alerts.channel import Channel, Opening
 from sinks.alerts.console import ConsoleSettings
 from sinks.alerts.message import Language, Wording, link_problem
+from sinks.alerts.policy import DEFAULTS, PARTS, Policy, PolicyFields, PolicyRoute, TimingFields, Traits, on
 from sinks.alerts.registry import AnyChannelSettings
 from sinks.alerts.secret_source import SecretError
 
@@ -41,37 +44,34 @@ class RoutingError(Exception):
         )
 
 
-class Route(BaseModel):
+class Route(TimingFields):
     """One line of the routing: an intent that meets all that is said goes to all `channels`.
 
-    `rules` and `teams` left out match every rule and team; a friction without a team meets no route that names teams.
+    `rules`, `teams`, `topics` and `tenants` left out match all; a friction without a team meets no route that names
+    teams. What a route says of its timing holds for what it alone meets: of several that name a channel the first that
+    an incident meets counts.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     channels: tuple[str, ...] = Field(min_length=1)
     rules: tuple[Word, ...] | None = Field(default=None, min_length=1)
     teams: tuple[Word, ...] | None = Field(default=None, min_length=1)
+    topics: tuple[Word, ...] | None = Field(default=None, min_length=1)
+    tenants: tuple[Word, ...] | None = Field(default=None, min_length=1)
     min_severity: int = Field(default=1, ge=1, le=5, strict=True)
 
-    def is_met_by(self, intent: AlertIntent) -> bool:
-        """Whether an intent meets everything this route says."""
-        return (
-            intent.severity >= self.min_severity
-            and (self.rules is None or intent.rule_id in self.rules)
-            and (self.teams is None or intent.team in self.teams)
-        )
 
-
-class Routing(BaseModel):
+class Routing(PolicyFields):
     """A routing file. `link` is a template for the address of a journey, see `message.Wording`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     language: Language = Language.ENGLISH
     link: str | None = None
     channels: dict[ChannelName, AnyChannelSettings] = Field(min_length=1)
     routes: tuple[Route, ...] = Field(min_length=1)
+    #: Links with which somebody answers; left out: none.
+    answering: AnsweringSettings | None = None
+    #: What channels may reach off the internet, see `AllowedAddresses`.
+    allowed_hosts: tuple[HostName, ...] = ()
+    allowed_networks: tuple[IPvAnyNetwork, ...] = ()
 
     @field_validator("link")
     @classmethod
@@ -83,31 +83,88 @@ class Routing(BaseModel):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
+        declared = ", ".join(self.channels)
         for number, route in enumerate(self.routes):
             for name in route.channels:
                 if name not in self.channels:
-                    declared = ", ".join(self.channels)
                     raise ValueError(
                         f"routes[{number}] names {name!r}, which is no channel here; there are: {declared}"
                     )
+        for name in self.limits:
+            if name not in self.channels:
+                raise ValueError(f"limits names {name!r}, which is no channel here; there are: {declared}")
+        places: list[tuple[str, TimingFields]] = [("", self)]
+        places += [(f"routes[{number}].", route) for number, route in enumerate(self.routes)]
+        for place, fields in places:
+            if fields.hours and fields.hours.calendar not in self.calendars:
+                there = ", ".join(self.calendars) or "none"
+                raise ValueError(
+                    f"{place}hours names {fields.hours.calendar!r}, which is no calendar; there are: {there}"
+                )
         return self
+
+
+def policy_of(routing: Routing, traits: Mapping[str, Traits] | None = None) -> Policy:
+    """The policy that a routing file says, for channels that can do this; those not named can do nothing special."""
+    defaults = DEFAULTS.overridden_by(routing)
+    limits = {name: routing.limits.get(name, routing.limit) for name in routing.channels}
+    return Policy(
+        routes=tuple(
+            PolicyRoute(
+                channels=route.channels,
+                timing=defaults.overridden_by(route),
+                min_severity=route.min_severity,
+                **{
+                    name: None if (values := getattr(route, name)) is None else frozenset(values)
+                    for name in ("rules", "teams", "topics", "tenants")
+                },
+            )
+            for route in routing.routes
+        ),
+        channels={name: (traits or {}).get(name, Traits()) for name in routing.channels},
+        defaults=defaults,
+        group_by=routing.group_by,
+        timezone=routing.timezone,
+        calendars=dict(routing.calendars),
+        resolve_after=routing.resolve_after,
+        swarm=on(routing.swarm),
+        limits={name: on(limit) for name, limit in limits.items()},
+    )
+
+
+def traits_of(channels: Mapping[str, Channel]) -> dict[str, Traits]:
+    """What opened channels can do."""
+    return {
+        name: Traits(can_edit=channel.can_edit, can_thread=channel.can_thread, can_list=channel.can_list)
+        for name, channel in channels.items()
+    }
 
 
 class AlertRouter:
     """Says which channels want an intent. Pure; holds no secrets."""
 
     def __init__(self, routing: Routing) -> None:
-        self._routing = routing
+        self._policy = policy_of(routing)
 
     def channels(self, intent: AlertIntent) -> tuple[str, ...]:
         """Names of the channels of all routes that the intent meets, each once, in the order of `channels`."""
-        wanted = {name for route in self._routing.routes if route.is_met_by(intent) for name in route.channels}
-        return tuple(name for name in self._routing.channels if name in wanted)
+        return self._policy.channels_for(intent)
 
 
 def default_routing() -> Routing:
-    """Routing without a file: everything to the console."""
-    return Routing(channels={"console": ConsoleSettings(type="console")}, routes=(Route(channels=("console",)),))
+    """Routing without a file: everything to the console, one message for each cause, within seconds."""
+    return Routing.model_validate(
+        {
+            "channels": {"console": ConsoleSettings(type="console")},
+            "routes": [{"channels": ["console"]}],
+            "group_wait": "1s",
+            "group_interval": "1m",
+            "repeat_interval": "1h",
+            "minimum": False,
+            "digest": False,
+            "limit": False,
+        }
+    )
 
 
 def load_routing(path: Path, known_rules: Collection[str] | None = None) -> Routing:
@@ -162,18 +219,38 @@ def open_channels(
 
     """
     folder = source.parent if source else Path()
+    allowed = AllowedAddresses(allowed_hosts=routing.allowed_hosts, allowed_networks=routing.allowed_networks)
     opened: dict[str, Channel] = {}
     problems: list[tuple[str, str]] = []
     for name, settings in routing.channels.items():
         wording = Wording(language=settings.language or routing.language, link=routing.link)
         environment_ = os.environ if environment is None else environment
         try:
-            opened[name] = settings.open_channel(Opening(name, wording, environment_, folder))
+            opened[name] = settings.open_channel(Opening(name, wording, environment_, folder, allowed))
         except SecretError as error:
             problems.append((f"channels.{name}.{error.field}", error.problem))
     if problems:
         raise RoutingError(str(source or "alert routing"), problems)
     return opened
+
+
+def open_answering(
+    routing: Routing, environment: Mapping[str, str] | None = None, *, source: Path | None = None
+) -> Answering | None:
+    """Read the secrets of links that answer, or `None` where the file asks for none.
+
+    Raises:
+        RoutingError: a secret is missing, unreadable, readable by others, or malformed.
+
+    """
+    if routing.answering is None:
+        return None
+    try:
+        return routing.answering.open(
+            os.environ if environment is None else environment, source.parent if source else Path()
+        )
+    except SecretError as error:
+        raise RoutingError(str(source or "alert routing"), [(f"answering.{error.field}", error.problem)]) from None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -212,13 +289,22 @@ _SECRET_FIELDS: Final = {"url": "url_env or url_file", "secret": "secret_env or 
 
 
 def _allowed_fields(model: type[BaseModel]) -> str:
-    return ", ".join(model.model_fields)
+    """Its own fields first, then those that it shares with others."""
+    own = [name for name in model.model_fields if name in model.__annotations__]
+    return ", ".join(dict.fromkeys([*own, *model.model_fields]))
 
 
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     """Model that holds the field at a pydantic location such as `("channels", "team", "slack", "url")`."""
     if location[0] == "channels" and len(location) > 3:
         return _CHANNEL_MODELS[str(location[2])]
+    # `minimum.customers` is a field of a part, `limits.desk.messages` and `calendars.office.hours` of one with a name.
+    inner = location[2:] if location[0] == "routes" else location
+    depth = 3 if inner and inner[0] in {"limits", "calendars"} else 2
+    if len(inner) >= depth and (part := PARTS.get(str(inner[0]))) is not None:
+        return part
+    if location[0] == "answering" and len(location) > 1:
+        return AnsweringSettings
     return Route if location[0] == "routes" and len(location) > 2 else Routing
 
 

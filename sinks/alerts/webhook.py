@@ -1,4 +1,4 @@
-"""Alerts as signed webhooks, after the Standard Webhooks specification.
+"""Notices as signed webhooks, after the Standard Webhooks specification.
 
 The body is `{"type", "timestamp", "data"}`; the headers `webhook-id` (the same for every retry, so that a receiver can
 drop repetitions), `webhook-timestamp` (of this attempt) and `webhook-signature` (HMAC-SHA256 over id, timestamp and
@@ -11,18 +11,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
 from standardwebhooks import Webhook
 
-from schemas.alerts import AlertIntent
 from sinks.alerts.channel import Channel, ChannelSettings, Opening
 from sinks.alerts.endpoint import Endpoint
-from sinks.alerts.message import AlertMessage, Wording, document
+from sinks.alerts.message import AlertMessage, Wording, build_message, document
+from sinks.alerts.notice import Notice
 from sinks.alerts.outcome import Outcome, Refused, Retry
 from sinks.alerts.posting import HttpSender, judge
-from sinks.alerts.secret_source import EnvironmentName, SecretError, SecretPath, check_one_source, read_secret
+from sinks.alerts.secret_source import EnvironmentName, SecretError, SecretPath, check_one_source
 
 _PREFIX: Final = "whsec_"
 #: Lengths that the specification allows for a symmetric secret.
@@ -46,9 +46,8 @@ class WebhookSettings(ChannelSettings):
 
     def open_channel(self, opening: Opening) -> Channel:
         """Read address and secret and return the channel."""
-        environment, folder = opening.environment, opening.folder
-        endpoint = Endpoint.read(self.url_env, self.url_file, environment, folder)
-        secret = read_secret("secret", self.secret_env, self.secret_file, environment, folder)
+        endpoint = opening.endpoint(self.url_env, self.url_file)
+        secret = opening.secret("secret", self.secret_env, self.secret_file)
         try:
             signers = tuple(map(_signer, secret.get_secret_value().split()))
         except ValueError as error:
@@ -60,22 +59,23 @@ class WebhookSettings(ChannelSettings):
 class WebhookChannel:
     """Posts signed documents to one receiver."""
 
+    can_edit: ClassVar[bool] = False
+    can_thread: ClassVar[bool] = False
+    can_list: ClassVar[bool] = True
+    min_interval_s: ClassVar[float] = 0.0
+
     name: str
     wording: Wording
     endpoint: Endpoint
     signers: Sequence[Webhook] = field(repr=False)
 
-    async def send(self, message: AlertMessage, http: HttpSender) -> Outcome:
-        """Post one alert; 2xx is delivered, `410 Gone` says for good that nobody listens."""
+    async def send(self, notice: Notice, http: HttpSender) -> Outcome:
+        """Post one notice; 2xx is delivered, `410 Gone` says for good that nobody listens."""
+        message = build_message(notice, self.wording)
         body = webhook_body(message)
-        headers = signed_headers(webhook_id(message.intent), http.now(), body, self.signers)
+        headers = signed_headers(message.notice.notice_id, http.now(), body, self.signers)
         answer = await http.post(self.endpoint, body.encode(), headers)
         return answer if isinstance(answer, Retry | Refused) else judge(answer, self.endpoint)
-
-
-def webhook_id(intent: AlertIntent) -> str:
-    """Id of the message: of the friction alone, so that it is stable over retries, restarts and revisions."""
-    return f"alert_{intent.friction_id}"
 
 
 def webhook_body(message: AlertMessage) -> str:

@@ -21,6 +21,8 @@ _NAMED: Final = {
     "persons": "arrayConcat([person_key, merged_into], identifiers)",
     **{table.name: "[person_key]" for table, _ in FACTS.values() if table is not PERSONS},
     "alerts": "[person_key]",
+    "alert_incidents": "person_keys",
+    "alert_notices": "person_keys",
     "identity_links": "[identifier, other_identifier]",
     "person_identifiers": f"arrayConcat([identifier, person_key], {_HASHES.format('refused')})",
 }
@@ -83,6 +85,16 @@ class Eraser:
             parameters = _parameters(some)
             self._delete_touchpoints(parameters)
             self._delete_facts(parameters)
+            self._change("alerts", "DELETE WHERE person_key IN %(keys)s", parameters)
+            # Teams were told of others there too: what is counted stays, what shows the person goes.
+            self._change(
+                "alert_incidents",
+                f"UPDATE samples = '[]', person_keys = [] WHERE {_names('alert_incidents')}",
+                parameters,
+            )
+            self._change(
+                "alert_notices", f"UPDATE content = '', person_keys = [] WHERE {_names('alert_notices')}", parameters
+            )
             self._change("identity_links", f"DELETE WHERE {_names('identity_links')}", parameters)
             self._change("person_identifiers", "DELETE WHERE identifier IN %(keys)s", parameters)
             # The owners of these are woken, and decide anew whose they are; they have changed hands by now.

@@ -136,11 +136,11 @@ class DeadLetterRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of the ledger of alerts: what became of telling one friction to one channel.
+    """An entry of the ledger of alerts: what is known of telling one friction to one channel.
 
-    `state` is `delivered`, `refused` (by the channel, for good) or `retracted`; a retraction concerns all channels,
-    its `channel` is empty. `version` is that of the friction that led to the entry; of several entries for a friction
-    and channel the highest counts. `recorded_at` is UTC milliseconds.
+    `state` is `waiting`, `silenced` (`reason` says by what) or `retracted`, in rows of older workers also `delivered`
+    or `refused`; a retraction has an entry of its own, whose `channel` is empty. `version` is that of the friction that
+    led to the entry; of several entries for a friction and channel the highest counts. Times are UTC milliseconds.
     """
 
     tenant: str
@@ -152,5 +152,93 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
     rule_id: str = ""
     team: str | None = None
     severity: int = 0
+    incident_id: str = ""
+    person_key: str = ""
+    minutes: float = 0.0
+    joined_at: int = 0
     recorded_at: int
     version: int
+
+
+class IncidentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `alert_incidents`; `samples` and `content` are JSON of whoever decides."""
+
+    tenant: str
+    incident_id: str
+    cause: str
+    rule_id: str
+    variant: str
+    team: str | None
+    topic: str | None
+    from_channel: str | None
+    to_channel: str | None
+    phase: str
+    is_over: bool
+    is_swarm: bool
+    severity: int
+    customers: int
+    frictions: int
+    minutes: float
+    started_at: int
+    opened_at: int
+    last_member_at: int
+    ended_at: int | None
+    because_en: str
+    because_de: str
+    acknowledged_by: str
+    acknowledged_at: int | None
+    assigned_to: str
+    person_keys: tuple[str, ...]
+    samples: str
+    content: str
+    version: int
+
+
+class NoticeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `alert_notices`; `content` is the notice as JSON."""
+
+    notice_id: str
+    channel: str
+    kind: str
+    state: str
+    tenant: str
+    incident_ids: tuple[str, ...]
+    rule_id: str
+    team: str | None
+    severity: int
+    customers: int
+    decided_at: int
+    attempts: int = 0
+    settled_at: int | None = None
+    reference: str = ""
+    reason: str = ""
+    person_keys: tuple[str, ...] = ()
+    content: str = ""
+    version: int
+
+
+class ActionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `alert_actions`: what somebody did about an incident, and when it was taken into account."""
+
+    action_id: str
+    kind: str
+    tenant: str = ""
+    incident_id: str = ""
+    cause: str = ""
+    notice_id: str = ""
+    acted_by: str = ""
+    acted_at: int
+    until: int | None = None
+    text: str = ""
+    applied_at: int | None = None
+    version: int = 1
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """Standing members of an incident, counted: `by_severity` from 1 to 5."""
+
+    incident_id: str
+    frictions: int
+    customers: int
+    minutes: float
+    by_severity: tuple[int, ...]

@@ -12,8 +12,20 @@ from schemas.identity import IdentityLink, PersonIdentifier, identifier_of
 from schemas.outputs import EffortPosting, Evidence, Friction, Journey, Person, Session
 from schemas.rule_changes import RuleChange
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint
-from sinks.clickhouse.records import AlertRecord, Attempt, Checkpoint, DeadLetterRecord, Retracted
+from sinks.clickhouse.records import (
+    ActionRecord,
+    AlertRecord,
+    Attempt,
+    Checkpoint,
+    DeadLetterRecord,
+    IncidentRecord,
+    NoticeRecord,
+    Retracted,
+)
 from sinks.clickhouse.tables import (
+    ALERT_ACTIONS,
+    ALERT_INCIDENTS,
+    ALERT_NOTICES,
     ALERTS,
     ATTEMPTS,
     CHECKPOINTS,
@@ -176,6 +188,21 @@ def dead_letter_block(letters: Iterable[DeadLetterRecord], *, token_prefix: str)
 def alert_block(alerts: Iterable[AlertRecord], *, token_prefix: str) -> PreparedBlock:
     """Rows of `alerts`."""
     return _record_block(ALERTS, AlertRecord, alerts, token_prefix)
+
+
+def incident_block(incidents: Iterable[IncidentRecord], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `alert_incidents`."""
+    return _record_block(ALERT_INCIDENTS, IncidentRecord, incidents, token_prefix)
+
+
+def notice_block(notices: Iterable[NoticeRecord], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `alert_notices`."""
+    return _record_block(ALERT_NOTICES, NoticeRecord, notices, token_prefix)
+
+
+def action_block(actions: Iterable[ActionRecord], *, token_prefix: str) -> PreparedBlock:
+    """Rows of `alert_actions`."""
+    return _record_block(ALERT_ACTIONS, ActionRecord, actions, token_prefix)
 
 
 #: Fields of a touchpoint after admission that are columns as they are.

@@ -360,6 +360,10 @@ ALERTS = _table(
     rule_id=_WORD,
     team=_WORD,
     severity="UInt8",
+    incident_id=_TEXT,
+    person_key=_TEXT,
+    minutes="Float64",
+    joined_at=_TIME,
     recorded_at=_TIME,
     version="UInt64",
 )
@@ -407,6 +411,80 @@ JOURNEY_DAILY = _table(
     is_deleted="UInt8",
 )
 
+#: Frictions of one cause, which teams are told of together.
+ALERT_INCIDENTS = _table(
+    "alert_incidents",
+    tenant=_WORD,
+    incident_id=_TEXT,
+    cause=_TEXT,
+    rule_id=_WORD,
+    variant=_WORD,
+    team=_WORD,
+    topic=_WORD,
+    from_channel=_WORD,
+    to_channel=_WORD,
+    phase=_WORD,
+    is_over="Bool",
+    is_swarm="Bool",
+    severity="UInt8",
+    customers=_COUNT,
+    frictions=_COUNT,
+    minutes="Float64",
+    started_at=_TIME,
+    opened_at=_TIME,
+    last_member_at=_TIME,
+    ended_at=_TIME_OR_NULL,
+    because_en=_TEXT,
+    because_de=_TEXT,
+    acknowledged_by=_TEXT,
+    acknowledged_at=_TIME_OR_NULL,
+    assigned_to=_TEXT,
+    person_keys="Array(String)",
+    samples=_TEXT,
+    content=_TEXT,
+    version="UInt64",
+)
+
+#: Messages to teams.
+ALERT_NOTICES = _table(
+    "alert_notices",
+    notice_id=_TEXT,
+    channel=_WORD,
+    kind=_WORD,
+    state=_WORD,
+    tenant=_WORD,
+    incident_ids="Array(String)",
+    rule_id=_WORD,
+    team=_WORD,
+    severity="UInt8",
+    customers=_COUNT,
+    decided_at=_TIME,
+    attempts=_COUNT,
+    settled_at=_TIME_OR_NULL,
+    reference=_TEXT,
+    reason=_TEXT,
+    person_keys="Array(String)",
+    content=_TEXT,
+    version="UInt64",
+)
+
+#: What people did about incidents.
+ALERT_ACTIONS = _table(
+    "alert_actions",
+    action_id=_TEXT,
+    kind=_WORD,
+    tenant=_WORD,
+    incident_id=_TEXT,
+    cause=_TEXT,
+    notice_id=_TEXT,
+    acted_by=_TEXT,
+    acted_at=_TIME,
+    until=_TIME_OR_NULL,
+    text=_TEXT,
+    applied_at=_TIME_OR_NULL,
+    version="UInt8",
+)
+
 SCHEMA_MIGRATIONS = _table(
     "schema_migrations",
     number=_COUNT,
@@ -437,6 +515,9 @@ TABLES: tuple[Table, ...] = (
     ALERTS,
     FRICTION_HOURLY,
     JOURNEY_DAILY,
+    ALERT_INCIDENTS,
+    ALERT_NOTICES,
+    ALERT_ACTIONS,
     SCHEMA_MIGRATIONS,
 )
 
@@ -487,6 +568,9 @@ VIEWS: tuple[str, ...] = (
     "v_team_effort_daily",
     "v_funnel_daily",
     "activity_stream",
+    "v_alert_incidents",
+    "v_alert_notices",
+    "v_alert_actions",
 )
 
 #: Views that are asked with parameters, as `v_person_timeline(person_key = '...')`. ClickHouse lists none of their

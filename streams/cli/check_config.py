@@ -18,7 +18,7 @@ def command(
 ) -> None:
     """Print and check the effective settings."""
     from processors.friction.catalogue import rule_ids
-    from sinks.alerts.routing import RoutingError, default_routing, load_routing, open_channels
+    from sinks.alerts.routing import RoutingError, default_routing, load_routing, open_answering, open_channels
     from streams.cli.output import friendly_errors, print_json, print_table
     from streams.settings import SettingsError, load_settings, unknown_variables
 
@@ -34,7 +34,9 @@ def command(
         problems.append(str(error))
     try:
         path = settings.alert_routing
-        open_channels(load_routing(path, rule_ids()) if path else default_routing(), source=path)
+        routing = load_routing(path, rule_ids()) if path else default_routing()
+        open_channels(routing, source=path)
+        open_answering(routing, source=path)
     except RoutingError as error:
         problems.append(str(error))
     values = dict(_flat(settings.model_dump(mode="json")))

@@ -6,6 +6,7 @@ import typer
 
 from streams.cli import (
     aggregates,
+    alerts,
     backtest,
     check_config,
     dead_letters,
@@ -77,6 +78,7 @@ app.command("export", help=export.HELP, rich_help_panel=_LOOK)(export.command)
 app.command("report", help=report.HELP, rich_help_panel=_LOOK)(report.command)
 app.command("erasures", help=erasures.HELP, rich_help_panel=_LOOK)(erasures.command)
 app.add_typer(rules.app, name="rules", rich_help_panel=_LOOK)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=_LOOK)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 
 

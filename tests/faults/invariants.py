@@ -40,10 +40,11 @@ class Tally(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """An alert that an endpoint took, and when (UTC milliseconds)."""
+    """A message about one friction that an endpoint took, when (UTC milliseconds), and of which kind."""
 
     friction_id: str
     at: int
+    kind: str = "opened"
 
 
 class LedgerEntry(NamedTuple):
@@ -232,19 +233,22 @@ def _seen(violations: Sequence[str], live: Live) -> _Check:
 def _alerts(evidence: Evidence, expected: Expected) -> _Check:
     if evidence.alerts is None:
         return "not checked", "nobody was to be alerted in this run"
-    told = Counter(alert.friction_id for alert in evidence.alerts)
+    told = Counter(alert.friction_id for alert in evidence.alerts if alert.kind == "opened")
+    taken_back = Counter(alert.friction_id for alert in evidence.alerts if alert.kind == "withdrawn")
     untold = expected.alertable - told.keys()
     wrong = [f"{id_} was never told" for id_ in sorted(untold - evidence.untellable)]
     versions = {entry.friction_id: entry.version for entry in evidence.alert_ledger if entry.state == "delivered"}
     retracted = {entry.friction_id: entry for entry in evidence.alert_ledger if entry.state == "retracted"}
     for alert in evidence.alerts:
         entry = retracted.get(alert.friction_id)
-        if entry and alert.at > entry.recorded_at and versions.get(alert.friction_id, 0) < entry.version:
+        is_late = entry is not None and alert.at > entry.recorded_at and alert.kind == "opened"
+        if entry and is_late and versions.get(alert.friction_id, 0) < entry.version:
             wrong.append(f"{alert.friction_id} was told {alert.at - entry.recorded_at} ms after its retraction")
-    repeated = sum(count - 1 for count in told.values())
+    # What was withdrawn where it had been told may be told again when it comes back.
+    repeats = {id_: count - 1 - taken_back[id_] for id_, count in told.items() if count - 1 > taken_back[id_]}
+    repeated = sum(repeats.values())
     if repeated > evidence.cuts:
-        again = [id_ for id_, count in told.items() if count > 1]
-        wrong.append(f"{repeated} told again with {evidence.cuts} cuts: {', '.join(again[:_SHOWN])}")
+        wrong.append(f"{repeated} told again with {evidence.cuts} cuts: {', '.join(list(repeats)[:_SHOWN])}")
     counts = f"{told.total()} alerts of {len(told)} frictions, {repeated} repeated with {evidence.cuts} cuts,"
     lost = f", {len(untold)} were in a log that is lost" if evidence.untellable else ""
     return _judged(wrong, f"{counts} {len(retracted)} retracted{lost}", "are wrong")

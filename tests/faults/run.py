@@ -239,7 +239,7 @@ class Run:
 
     def _delivered(self) -> list[Delivered]:
         return [
-            Delivered(request.headers["webhook-id"].removeprefix("alert_"), request.at)
+            Delivered(request.json["data"]["subjects"][0]["friction_id"], request.at, request.json["data"]["kind"])
             for request in self.site.desk.received
             if not request.answer.hangs and 200 <= request.answer.status < 300
         ]
@@ -312,6 +312,6 @@ def _remains(tables: HttpTables, expected: Expected) -> dict[str, int]:
 
 def _alert_ledger(tables: HttpTables) -> list[LedgerEntry]:
     rows = tables.query(
-        "SELECT friction_id, state, version, toUnixTimestamp64Milli(recorded_at) AS at FROM alerts FINAL"
+        "SELECT friction_id, channel, state, version, toUnixTimestamp64Milli(recorded_at) AS at FROM v_alerts"
     )
     return [LedgerEntry(row["friction_id"], row["state"], int(row["version"]), int(row["at"])) for row in rows]

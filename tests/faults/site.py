@@ -33,6 +33,14 @@ channels:
   desk: {type: webhook, url_env: FAULTS_DESK_URL, secret_env: FAULTS_DESK_SECRET}
 routes:
   - channels: [desk]
+# One message for each friction, at once: so that what was told can be held against what was to be told.
+group_by: ["..."]
+group_wait: 0s
+group_interval: 0s
+minimum: false
+digest: false
+swarm: false
+limit: false
 """
 _SECRET = "whsec_" + "Zm9yIHRlc3RzIG9ubHksIGFuZCBsb25nIGVub3VnaA=="
 #: tansu lets a member into a group after half of the session timeout; Kafka allows no less than 6 s.
@@ -181,11 +189,16 @@ class Site:
         finally:
             consumer.close()
 
-    @staticmethod
-    def _all_told(settings: Settings) -> bool:
+    def _all_told(self, settings: Settings) -> bool:
+        """Whether everything that teams are to be told is in the tables, and nothing of it waits for its endpoint."""
         ends = end_offsets(settings.kafka, OUTBOX)
         committed = committed_offsets(settings.kafka, f"{settings.group_prefix}-alerts", OUTBOX)
-        return all(committed.get(number, 0) >= end for number, end in ends.items())
+        if any(committed.get(number, 0) < end for number, end in ends.items()):
+            return False
+        tables = self.tables(settings.clickhouse.database)
+        waiting = tables.value("SELECT count() FROM v_alerts WHERE state = 'waiting'")
+        unsettled = tables.value("SELECT count() FROM v_alert_notices WHERE state IN ('due', 'sending')")
+        return int(waiting) == 0 and int(unsettled) == 0
 
 
 @contextmanager

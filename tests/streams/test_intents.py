@@ -2,7 +2,7 @@ import pytest
 
 from processors.diff import FactKind, Retraction
 from schemas.outputs import Fact, Friction
-from streams.intents import intents_for
+from streams.intents import JUDGED_ANEW, MERGED, intents_for
 from streams.owner import PersonChanges
 from tests.support import facts
 from tests.support.judging import judged
@@ -76,3 +76,19 @@ def test_intents_keep_the_order_of_the_changes() -> None:
         ("open", "f0"),
         ("retract", "f9"),
     ]
+
+
+def test_a_withdrawal_says_what_arrived_and_claims_no_more() -> None:
+    gone = [Retraction(FactKind.FRICTION, "f1", TENANT, ANNA)]
+    arrived = happened("message.sent", MONDAY + 34_860_000, channel="email")
+    (intent,) = intents_for([changes(retractions=gone)], {0: MONDAY}, NEVER_TOO_OLD, {ANNA: arrived})
+    assert intent.because_en == "message.sent (email) of 2024-01-01 09:41 UTC did arrive"
+    assert intent.because_de == "message.sent (email) vom 2024-01-01 09:41 UTC ist doch eingetroffen"
+
+
+def test_without_a_touchpoint_a_withdrawal_says_that_something_else_made_the_difference() -> None:
+    gone = [Retraction(FactKind.FRICTION, "f1", TENANT, ANNA)]
+    merged = changes(retractions=gone)._replace(judgement=None)
+    judged_anew = changes(retractions=gone)
+    reasons = [one.because_en for one in intents_for([merged, judged_anew], {0: MONDAY}, NEVER_TOO_OLD)]
+    assert reasons == [MERGED.en, JUDGED_ANEW.en]

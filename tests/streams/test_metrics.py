@@ -93,7 +93,9 @@ def test_a_worker_serves_every_metric_of_the_catalogue_with_the_numbers_that_the
             values = scraped(port)
         stored = stack.counts()
         watermark = stack.value("SELECT toUnixTimestamp64Milli(max(watermark)) / 1000 FROM checkpoints")
-    assert {name for name, _ in values if name.startswith("journeys_")} == set(CATALOGUE)
+    # What whoever tells teams says of itself is held by a test of that agent.
+    expected = {name for name in CATALOGUE if not name.startswith("journeys_alert_")}
+    assert {name for name, _ in values if name.startswith("journeys_")} == expected
 
     def total(name: str, *first: str) -> float:
         return sum(

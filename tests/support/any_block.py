@@ -2,13 +2,24 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from processors.identities import both
 from schemas.erasure import ErasedIdentifier, ErasureReceipt
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier
 from schemas.rule_changes import RuleChange
-from sinks.clickhouse.records import AlertRecord, Attempt, Checkpoint, DeadLetterRecord
+from sinks.clickhouse.records import (
+    ActionRecord,
+    AlertRecord,
+    Attempt,
+    Checkpoint,
+    DeadLetterRecord,
+    IncidentRecord,
+    NoticeRecord,
+)
 from sinks.clickhouse.rows import (
     PreparedBlock,
+    action_block,
     alert_block,
     attempt_block,
     checkpoint_block,
@@ -17,8 +28,10 @@ from sinks.clickhouse.rows import (
     erased_block,
     friction_block,
     identifier_block,
+    incident_block,
     journey_block,
     link_block,
+    notice_block,
     person_block,
     receipt_block,
     rule_change_block,
@@ -110,6 +123,74 @@ def _alerts(mark: str) -> PreparedBlock:
     return alert_block([one], token_prefix="t")
 
 
+def _incidents(mark: str) -> PreparedBlock:
+    one = an_incident_record(mark)
+    return incident_block([one], token_prefix="t")
+
+
+def _notices(mark: str) -> PreparedBlock:
+    return notice_block([a_notice_record(mark)], token_prefix="t")
+
+
+def _actions(mark: str) -> PreparedBlock:
+    return action_block([ActionRecord(action_id=mark, kind="comment", acted_at=MONDAY, text="seen")], token_prefix="t")
+
+
+def an_incident_record(incident_id: str, **changes: object) -> IncidentRecord:
+    """An open incident of one friction."""
+    one = IncidentRecord(
+        tenant="t",
+        incident_id=incident_id,
+        cause="t rule=wait_sum",
+        rule_id="wait_sum",
+        variant="",
+        team=None,
+        topic=None,
+        from_channel=None,
+        to_channel=None,
+        phase="open",
+        is_over=False,
+        is_swarm=False,
+        severity=3,
+        customers=1,
+        frictions=1,
+        minutes=2.5,
+        started_at=MONDAY,
+        opened_at=MONDAY,
+        last_member_at=MONDAY,
+        ended_at=None,
+        because_en="",
+        because_de="",
+        acknowledged_by="",
+        acknowledged_at=None,
+        assigned_to="",
+        person_keys=(),
+        samples="[]",
+        content="{}",
+        version=1,
+    )
+    return msgspec.structs.replace(one, **changes)
+
+
+def a_notice_record(notice_id: str, **changes: object) -> NoticeRecord:
+    """A notice that is due."""
+    one = NoticeRecord(
+        notice_id=notice_id,
+        channel="desk",
+        kind="opened",
+        state="due",
+        tenant="t",
+        incident_ids=("i1",),
+        rule_id="wait_sum",
+        team=None,
+        severity=3,
+        customers=1,
+        decided_at=MONDAY,
+        version=1,
+    )
+    return msgspec.structs.replace(one, **changes)
+
+
 def _rule_changes(mark: str) -> PreparedBlock:
     one = RuleChange(rule_id=mark, version=2, effective_from=MONDAY, published_at=MONDAY, text="id: a")
     return rule_change_block([one], token_prefix="t")
@@ -148,4 +229,7 @@ BLOCKS: dict[str, Callable[[str], PreparedBlock]] = {
     "rule_changes": _rule_changes,
     "dead_letters": _dead_letters,
     "alerts": _alerts,
+    "alert_incidents": _incidents,
+    "alert_notices": _notices,
+    "alert_actions": _actions,
 }

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -20,12 +20,18 @@ from aiohttp import web
 
 @dataclass(frozen=True)
 class Answer:
-    """How to answer one request. `hangs` never answers; `streams_bytes` sends a body of that size in pieces."""
+    """How to answer one request.
+
+    `hangs` never answers; `cuts` takes the request and closes the connection; `drips` sends a body byte by byte that
+    never ends; `streams_bytes` sends a body of that size in pieces.
+    """
 
     status: int = 200
     body: str = "ok"
     headers: Mapping[str, str] = field(default_factory=dict)
     hangs: bool = False
+    cuts: bool = False
+    drips: bool = False
     streams_bytes: int = 0
 
 
@@ -114,9 +120,23 @@ class ChatEndpoint:
             self._arrived.notify_all()
         if answer.hangs:
             await self._stopping.wait()
+        if answer.cuts:
+            assert request.transport is not None
+            request.transport.abort()
+        if answer.drips:
+            return await self._drip(request, answer)
         if answer.streams_bytes:
             return await self._stream(request, answer)
         return web.Response(status=answer.status, text=answer.body, headers=answer.headers)
+
+    async def _drip(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        await response.prepare(request)
+        while not self._stopping.is_set():
+            await response.write(b"x")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 0.05)
+        return response
 
     async def _stream(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=answer.headers)

@@ -4,6 +4,7 @@ What readers see is decided where ClickHouse decides it: of the rows with one ke
 versions the one written last, and a row that is marked as deleted hides the key.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -16,9 +17,20 @@ from schemas.rule_changes import RuleChange
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.eraser import STORES, Eraser
 from sinks.clickhouse.reader import KeyRange, LastJudged, Period, PublishedVersions, Reader
-from sinks.clickhouse.records import AlertRecord, Checkpoint, Deadline
+from sinks.clickhouse.records import (
+    ActionRecord,
+    AlertRecord,
+    Checkpoint,
+    Deadline,
+    IncidentRecord,
+    NoticeRecord,
+    Tally,
+)
 from sinks.clickhouse.rows import ADMISSION_FIELDS, PreparedBlock
 from sinks.clickhouse.tables import (
+    ALERT_ACTIONS,
+    ALERT_INCIDENTS,
+    ALERT_NOTICES,
     ALERTS,
     CHECKPOINTS,
     DEAD_LETTERS,
@@ -46,6 +58,9 @@ _TABLES: dict[str, Table] = {
         ERASURE_RECEIPTS,
         CHECKPOINTS,
         ALERTS,
+        ALERT_INCIDENTS,
+        ALERT_NOTICES,
+        ALERT_ACTIONS,
         DEAD_LETTERS,
         RULE_CHANGES,
         *(table for table, _ in FACTS.values()),
@@ -266,6 +281,107 @@ class _MemoryReader:
             if row["friction_id"] in wanted
         ]
 
+    def load_alert_persons(self, incident_ids: Iterable[str], person_keys: Iterable[str]) -> dict[tuple[str, str], int]:
+        incidents, persons = set(incident_ids), set(person_keys)
+        members = {
+            (row["incident_id"], row["person_key"], row["friction_id"])
+            for row in self._members()
+            if row["incident_id"] in incidents and row["person_key"] in persons
+        }
+        return dict(Counter((incident, person) for incident, person, _ in members))
+
+    def load_alert_tallies(self, incident_ids: Iterable[str]) -> list[Tally]:
+        found: dict[str, dict[str, Row]] = {}
+        for row in self._members():
+            found.setdefault(row["incident_id"], {})[row["friction_id"]] = row
+        return [
+            Tally(
+                incident_id=id_,
+                frictions=len(found[id_]),
+                customers=len({row["person_key"] for row in found[id_].values()}),
+                minutes=sum(row["minutes"] for row in found[id_].values()),
+                by_severity=tuple(
+                    sum(row["severity"] == level for row in found[id_].values()) for level in range(1, 6)
+                ),
+            )
+            for id_ in incident_ids
+            if id_ in found
+        ]
+
+    def _members(self) -> list[Row]:
+        newest = _newest(self._written["alerts"], ("tenant", "friction_id", "channel")).values()
+        return [row for row in newest if row["channel"] and row["state"] != "retracted"]
+
+    def load_open_incidents(self) -> list[IncidentRecord]:
+        return [one for one in self._incidents() if not one.is_over]
+
+    def load_incidents(self, incident_ids: Iterable[str]) -> list[IncidentRecord]:
+        wanted = set(incident_ids)
+        return [one for one in self._incidents() if one.incident_id in wanted]
+
+    def _incidents(self) -> list[IncidentRecord]:
+        newest = _newest(self._written["alert_incidents"], ("incident_id",)).values()
+        return [IncidentRecord(**_nulled(row, "team", "topic", "from_channel", "to_channel")) for row in newest]
+
+    def load_unsettled_notices(self) -> list[NoticeRecord]:
+        return [one for one in self._notices() if one.state in {"due", "sending"}]
+
+    def load_notices(self, notice_ids: Iterable[str]) -> list[NoticeRecord]:
+        wanted = set(notice_ids)
+        return [one for one in self._notices() if one.notice_id in wanted]
+
+    def _notices(self) -> list[NoticeRecord]:
+        newest = _newest(self._written["alert_notices"], ("notice_id",)).values()
+        found = [NoticeRecord(**_nulled(row, "team")) for row in newest]
+        return sorted(found, key=lambda one: (one.decided_at, one.notice_id))
+
+    def load_told_causes(self, since: int) -> dict[tuple[str, str], int]:
+        causes = {one.incident_id: one.cause for one in self._incidents()}
+        found: dict[tuple[str, str], int] = {}
+        for one in self._notices():
+            is_told = one.kind in {"opened", "updated"} and one.state not in {"superseded", "expired"}
+            if is_told and one.decided_at >= since and one.incident_ids[0] in causes:
+                found[one.channel, causes[one.incident_ids[0]]] = one.decided_at
+        return found
+
+    def load_recent_notices(self, since: int) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for one in self._notices():
+            if one.state not in {"superseded", "expired"} and one.decided_at >= since:
+                found.setdefault(one.channel, []).append(one.decided_at)
+        return found
+
+    def load_actions(
+        self, *, pending_only: bool = False, incident_id: str = "", snoozed_at: int | None = None
+    ) -> list[ActionRecord]:
+        newest = _newest(self._written["alert_actions"], ("action_id",)).values()
+        return [
+            one
+            for one in (ActionRecord(**row) for row in newest)
+            if (not pending_only or one.applied_at is None)
+            and (not incident_id or one.incident_id == incident_id)
+            and (snoozed_at is None or (one.kind == "snooze" and (one.until or 0) > snoozed_at))
+        ]
+
+    def load_cause_paces(self, causes: Iterable[str], since: int) -> dict[str, tuple[int, int]]:
+        wanted = set(causes)
+        found: dict[str, tuple[int, int]] = {}
+        for one in self._incidents():
+            if one.cause in wanted and one.started_at >= since:
+                customers, began = found.get(one.cause, (0, one.started_at))
+                found[one.cause] = (customers + one.customers, min(began, one.started_at))
+        return found
+
+    def load_cause_weeks(self, causes: Iterable[str], now: int) -> dict[str, tuple[int, ...]]:
+        wanted = set(causes)
+        cause_of = {one.incident_id: one.cause for one in self._incidents()}
+        weeks: dict[str, list[int]] = {}
+        for row in {(row["incident_id"], row["friction_id"]): row for row in self._members()}.values():
+            cause, week = cause_of.get(row["incident_id"], ""), (now - row["joined_at"]) // 604_800_000
+            if cause in wanted and 0 <= week < 5:
+                weeks.setdefault(cause, [0] * 5)[week] += 1
+        return {cause: tuple(counts) for cause, counts in weeks.items()}
+
     def load_owners(self, keys: KeyRange) -> dict[str, str]:
         rows = [(row["identity_hash"], row["tenant"]) for row in self._written["touchpoints"]]
         newest = _newest(self._written["person_identifiers"], ("identifier",)).values()
@@ -339,7 +455,10 @@ class _MemoryEraser:
             "touchpoints",
             lambda row: {"identities": tuple(name for name in row["identities"] if identifier_of(name) not in keys)},
         )
-        self._delete("alerts", lambda row: bool(keys & self._named("alerts", row)))
+        self._delete("alerts", lambda row: row["person_key"] in keys or bool(keys & self._named("alerts", row)))
+        is_shown: Callable[[Row], bool] = lambda row: not keys.isdisjoint(row["person_keys"])  # noqa: E731
+        self._rewrite("alert_incidents", lambda row: {"samples": "[]", "person_keys": ()} if is_shown(row) else {})
+        self._rewrite("alert_notices", lambda row: {"content": "", "person_keys": ()} if is_shown(row) else {})
         for table, id_column in FACTS.values():
             self._delete_facts(table.name, id_column, keys)
         self._delete("identity_links", lambda row: bool(keys & self._named("identity_links", row)))
@@ -371,6 +490,8 @@ class _MemoryEraser:
                 return {row["identifier"], row["person_key"], *_hashes(row["refused"])}
             case "persons":
                 return {row["person_key"], row["merged_into"], *row["identifiers"]}
+            case "alert_incidents" | "alert_notices":
+                return set(row["person_keys"])
             case "alerts":
                 holder = _newest(self._written["frictions"], ("friction_id",)).get(row["friction_id"])
                 return set() if holder is None else {holder["person_key"]}
@@ -385,6 +506,10 @@ class _MemoryEraser:
 
         if gone:
             self._store.faults.around(f"erase {table}", gone, remove)
+
+
+def _nulled(row: Row, *names: str) -> Row:
+    return {**row, **{name: row[name] or None for name in names}}
 
 
 def _hashes(identities: Iterable[str]) -> list[str]:

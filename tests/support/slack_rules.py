@@ -1,4 +1,4 @@
-"""What Slack accepts in an incoming webhook, written from its reference and independent of our builder.
+"""What Slack accepts in a message, written from its reference and independent of our builder.
 
 https://docs.slack.dev/reference/block-kit/blocks, .../block-elements/button-element, .../composition-objects and
 https://docs.slack.dev/messaging/formatting-message-text (escaping).
@@ -76,6 +76,9 @@ def _actions(where: str, block: Mapping[str, Any]) -> list[str]:
         return [*found, f"{where}.elements: must be a list of 1 to 25"]
     for number, element in enumerate(elements):
         found += _button(f"{where}.elements[{number}]", element)
+    ids = [element.get("action_id") for element in elements if isinstance(element, dict)]
+    if len(set(ids)) < len(ids):
+        found.append(f"{where}.elements: each needs an action_id of its own")
     return found
 
 
@@ -88,7 +91,12 @@ def _button(where: str, element: Any) -> list[str]:
         return [f"{where}: must be a button"]
     found = _unknown(where, element, {"type", "text", "url", "action_id", "value", "style", "accessibility_label"})
     found += _text(f"{where}.text", element.get("text"), 75, {"plain_text"})
+    for name, limit in (("action_id", 255), ("value", 2000)):
+        if name in element and not (isinstance(element[name], str) and 1 <= utf16_length(element[name]) <= limit):
+            found.append(f"{where}.{name}: must be a string of 1 to {limit}")
     url = element.get("url")
+    if url is None and "value" in element:
+        return found
     if not isinstance(url, str) or not re.match(r"https?://[^\s<>]+$", url) or utf16_length(url) > 3000:
         found.append(f"{where}.url: must be a web address of at most 3000 characters")
     return found

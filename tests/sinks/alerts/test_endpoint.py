@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from pydantic import SecretStr
 
-from sinks.alerts.address import Reach
+from sinks.alerts.address import Reach, Zone
+from sinks.alerts.allowed import AllowedAddresses
+from sinks.alerts.endpoint import Endpoint
 from tests.support.endpoints import SECRET_URL, an_endpoint
 
 
@@ -59,3 +62,51 @@ def test_an_address_that_may_not_be_posted_to_says_why_without_showing_itself(ur
     with pytest.raises(ValueError, match=re.escape(problem)) as caught:
         an_endpoint(url)
     assert "secret" not in str(caught.value)
+
+
+ALLOWED = AllowedAddresses.model_validate(
+    {"allowed_hosts": ["Chat.Intern.Example."], "allowed_networks": ["10.1.0.0/16", "192.168.7.7"]}
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "zone"),
+    [
+        ("https://chat.intern.example/secret", Zone.NAMED),
+        ("https://CHAT.intern.example./secret", Zone.NAMED),
+        ("https://other.intern.example/secret", Zone.PUBLIC),
+        ("https://x.chat.intern.example/secret", Zone.PUBLIC),
+        ("https://10.1.2.3/secret", Zone.PUBLIC),
+        ("https://192.168.7.7/secret", Zone.PUBLIC),
+        ("http://localhost/secret", Zone.LOOPBACK),
+    ],
+)
+def test_what_is_allowed_by_name_or_network_may_be_posted_to(url: str, zone: Zone) -> None:
+    assert Endpoint.parse(SecretStr(url), ALLOWED).reach.zone is zone
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://chat.intern.example/secret",
+        "http://10.1.2.3/secret",
+        "https://10.2.0.1/secret",
+        "https://192.168.7.8/secret",
+        "https://169.254.169.254/secret",
+    ],
+)
+def test_what_is_allowed_is_so_over_tls_and_to_its_edges(url: str) -> None:
+    with pytest.raises(ValueError, match=r"https://|not a public address"):
+        Endpoint.parse(SecretStr(url), ALLOWED)
+
+
+@pytest.mark.parametrize("host", ["*.example", "10.0.0.1", "127.1", "", "a b", "https://x", "x/y", "-x\n", "[::1]"])
+def test_only_the_name_of_a_host_can_be_allowed_as_one(host: str) -> None:
+    with pytest.raises(ValueError, match="name of a host"):
+        AllowedAddresses(allowed_hosts=(host,))
+
+
+@pytest.mark.parametrize("network", ["10.1.0.1/16", "intern", "10.0.0.0/33"])
+def test_a_network_that_is_none_cannot_be_allowed(network: str) -> None:
+    with pytest.raises(ValueError, match="allowed_networks"):
+        AllowedAddresses.model_validate({"allowed_networks": [network]})

@@ -1,14 +1,9 @@
-"""Which alerts are due, from intents in arrival order and from what the ledger knows."""
+"""Which frictions are new to which channels, from intents in arrival order and from what the ledger knows."""
 
 from collections.abc import Iterable
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from schemas.alerts import AlertIntent
-from sinks.alerts.ledger import DueAlert, EntryState, LedgerEntry, entry_for, plan
-from sinks.alerts.outcome import Delivered, Outcome, Refused, Retry
+from sinks.alerts.ledger import EntryState, LedgerEntry, plan
 from tests.support.alert_intents import an_intent
 
 
@@ -21,11 +16,11 @@ def retracted(version: int, friction_id: str = "f1") -> AlertIntent:
 
 
 def told(version: int, channel: str = "console", friction_id: str = "f1") -> LedgerEntry:
-    return LedgerEntry(friction_id=friction_id, channel=channel, state=EntryState.DELIVERED, version=version)
+    return LedgerEntry(friction_id=friction_id, channel=channel, state=EntryState.WAITING, version=version)
 
 
 def refused(version: int, channel: str = "console") -> LedgerEntry:
-    return LedgerEntry(friction_id="f1", channel=channel, state=EntryState.REFUSED, version=version, reason="no")
+    return LedgerEntry(friction_id="f1", channel=channel, state=EntryState.SILENCED, version=version, reason="no")
 
 
 def withdrawn(version: int) -> LedgerEntry:
@@ -44,8 +39,10 @@ def test_a_new_friction_is_due_on_each_channel_that_wants_it() -> None:
     assert due([opened(1)]) == [(1, "console"), (1, "slack")]
 
 
-def test_a_friction_that_no_channel_wants_is_not_due() -> None:
-    assert plan([opened(1)], (), lambda _: ()).due == ()
+def test_a_friction_that_no_channel_wants_is_due_for_nobody_once() -> None:
+    (alert,) = plan([opened(1)], (), lambda _: ()).due
+    assert alert.channel == ""
+    assert plan([opened(1)], [told(1, channel="")], lambda _: ()).due == ()
 
 
 def test_a_channel_named_twice_is_told_once() -> None:
@@ -61,7 +58,7 @@ def test_what_was_told_is_never_due_again_in_any_version() -> None:
         assert due([opened(version)], told(1), told(1, "slack")) == []
 
 
-def test_what_was_refused_is_never_due_again() -> None:
+def test_what_needs_no_message_of_its_own_is_never_due_again() -> None:
     assert due([opened(2)], refused(1), refused(1, "slack")) == []
 
 
@@ -108,85 +105,23 @@ def test_an_opening_older_than_what_was_told_says_nothing_to_the_other_channels(
 
 
 def test_a_retraction_is_noted_once_for_the_ledger() -> None:
-    assert plan([opened(1), retracted(2)], (), by_severity).retractions == (withdrawn(2),)
-    assert plan([retracted(2)], [withdrawn(2)], by_severity).retractions == ()
-    assert plan([retracted(2)], [withdrawn(3)], by_severity).retractions == ()
-    assert plan([retracted(4)], [withdrawn(2)], by_severity).retractions == (withdrawn(4),)
-    assert plan([retracted(2)], [told(1)], by_severity).retractions == (withdrawn(2),)
+    def noted(*intents: AlertIntent, known: Iterable[LedgerEntry] = ()) -> list[int]:
+        return [intent.version for intent in plan(intents, tuple(known), by_severity).retractions]
+
+    assert noted(opened(1), retracted(2)) == [2]
+    assert noted(retracted(2), known=[withdrawn(2)]) == []
+    assert noted(retracted(2), known=[withdrawn(3)]) == []
+    assert noted(retracted(4), known=[withdrawn(2)]) == [4]
+    assert noted(retracted(2), known=[told(1)]) == [2]
+
+
+def test_a_newer_version_of_a_member_is_a_revision_and_an_older_one_is_not() -> None:
+    assert [one.version for one in plan([opened(2)], [told(1)], by_severity).revisions] == [2]
+    assert plan([opened(1)], [told(1)], by_severity).revisions == ()
+    assert plan([opened(3)], [told(1, channel="")], by_severity).revisions == ()
 
 
 def test_frictions_are_independent_and_go_out_in_the_order_of_what_decided_them() -> None:
     intents = [opened(1, friction_id="a"), opened(1, friction_id="b"), retracted(2, "b"), opened(2, friction_id="a")]
     intents += [opened(1, friction_id="c")]
     assert [alert.intent.friction_id for alert in plan(intents, (), lambda _: ("console",)).due] == ["a", "c"]
-
-
-@pytest.mark.parametrize(
-    ("outcome", "state", "reason"),
-    [(Delivered(), EntryState.DELIVERED, ""), (Refused("gone"), EntryState.REFUSED, "gone")],
-)
-def test_a_settled_delivery_becomes_an_entry(outcome: Outcome, state: EntryState, reason: str) -> None:
-    entry = entry_for(DueAlert(opened(7), "slack"), outcome)
-    assert entry == LedgerEntry(friction_id="f1", channel="slack", state=state, version=7, reason=reason)
-
-
-def test_a_retry_settles_nothing() -> None:
-    assert entry_for(DueAlert(opened(7), "slack"), Retry(1.0, "busy")) is None
-
-
-intents = st.builds(
-    lambda action, friction_id, version, severity: an_intent(
-        action=action, friction_id=friction_id, version=version, severity=severity
-    ),
-    st.sampled_from(["open", "open", "retract"]),
-    st.sampled_from(["f1", "f2"]),
-    st.integers(1, 5),
-    st.integers(1, 5),
-)
-outcomes: st.SearchStrategy[Outcome] = st.sampled_from([Delivered(), Refused("no"), Retry(None, "later")])
-
-
-@settings(max_examples=400)
-@given(
-    log=st.lists(intents, max_size=14),
-    rounds=st.lists(st.tuples(st.integers(1, 4), st.booleans()), max_size=14),
-    data=st.data(),
-)
-def test_however_the_log_is_cut_and_repeated_each_channel_is_told_once_and_never_what_was_retracted(
-    log: list[AlertIntent], rounds: list[tuple[int, bool]], data: st.DataObject
-) -> None:
-    """An agent reads chunks, stores entries at once, acknowledges what is settled, and may die after a delivery."""
-    known: list[LedgerEntry] = []
-    sent: set[tuple[str, str]] = set()
-    waiting: list[AlertIntent] = []
-    acknowledged = position = 0
-    for size, dies in rounds:
-        chunk = log[position : position + size]
-        position += len(chunk)
-        unsettled_before = [*waiting, *chunk]
-        decided = plan(unsettled_before, known, by_severity)
-        known += decided.retractions
-        unsettled = []
-        for alert in decided.due[:1] if dies else decided.due:
-            entry = entry_for(alert, data.draw(outcomes))
-            if entry is None:
-                unsettled.append(alert.intent)
-                continue
-            assert (entry.friction_id, entry.channel) not in sent
-            assert not is_outdated(alert.intent, unsettled_before, known)
-            sent.add((entry.friction_id, entry.channel))
-            known.append(entry)
-        if dies:
-            position, waiting = acknowledged, []
-        else:
-            waiting = unsettled
-            acknowledged = acknowledged if waiting else position
-
-
-def is_outdated(intent: AlertIntent, unsettled: list[AlertIntent], known: list[LedgerEntry]) -> bool:
-    """Whether a newer intent that waits, or a retraction ever noted, says otherwise."""
-    of_this_friction = [other for other in unsettled if other.friction_id == intent.friction_id]
-    noted = [e.version for e in known if e.state is EntryState.RETRACTED and e.friction_id == intent.friction_id]
-    later = [other for other in of_this_friction if other.version > intent.version]
-    same = [other for other in of_this_friction if other.version == intent.version and other.action == "retract"]
-    return bool(later or same or (noted and max(noted) >= intent.version))

@@ -5,7 +5,11 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import SecretStr
 
+from sinks.alerts.address import ForbiddenAddressError, Reach
+from sinks.alerts.allowed import NOTHING_ALLOWED, AllowedAddresses
+from sinks.alerts.endpoint import Endpoint
 from sinks.alerts.outcome import Refused, Retry
 from sinks.alerts.posting import Answer, HttpSender, Limits, retry_after_s
 from tests.support.chat_endpoint import Answer as Reply
@@ -17,10 +21,16 @@ PUBLIC_ADDRESS = "93.184.216.34"
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
-def posted(url: str, names: Names | None = None, limits: Limits | None = None) -> Answer | Retry | Refused:
+def posted(
+    url: str,
+    names: Names | None = None,
+    limits: Limits | None = None,
+    allowed: AllowedAddresses = NOTHING_ALLOWED,
+) -> Answer | Retry | Refused:
     async def run() -> Answer | Retry | Refused:
         async with HttpSender(limits, resolver=names) as http:
-            return await http.post(an_endpoint(url), b"{}", {"Content-Type": "application/json"})
+            endpoint = Endpoint.parse(SecretStr(url), allowed)
+            return await http.post(endpoint, b"{}", {"Content-Type": "application/json"})
 
     return asyncio.run(run())
 
@@ -41,6 +51,10 @@ def posted(url: str, names: Names | None = None, limits: Limits | None = None) -
         ["::ffff:127.0.0.1"],
         ["::ffff:10.0.0.1"],
         ["64:ff9b::a00:1"],
+        ["64:ff9b:1::a00:1"],
+        ["2002:a00:1::"],
+        ["fd00:ec2::254"],
+        ["168.63.129.16"],
         [PUBLIC_ADDRESS, "127.0.0.1"],
         ["127.0.0.1", PUBLIC_ADDRESS],
     ],
@@ -150,3 +164,76 @@ def test_cookies_of_a_receiver_are_not_sent_back() -> None:
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float | None) -> None:
     assert retry_after_s(header, NOW) == seconds
+
+
+def test_a_host_that_is_allowed_by_name_is_reached_in_a_private_network_and_no_other_host_is() -> None:
+    allowed = AllowedAddresses(allowed_hosts=("chat.example",))
+    with chat_endpoint_in_thread() as endpoint:
+        # It speaks no TLS, so it is reached and then broken off: the point is that there is a connection.
+        reached = posted(f"https://chat.example:{endpoint.port}/", Names(["127.0.0.1"]), allowed=allowed)
+        assert isinstance(reached, Retry)
+        assert endpoint.connections == 1
+        other = posted(f"https://other.example:{endpoint.port}/", Names(["127.0.0.1"]), allowed=allowed)
+        assert isinstance(other, Refused)
+        assert endpoint.connections == 1
+
+
+def test_a_host_that_is_allowed_by_name_cannot_lead_to_the_credentials_of_a_cloud() -> None:
+    allowed = AllowedAddresses(allowed_hosts=("chat.example",))
+    outcome = posted("https://chat.example/", Names(["169.254.169.254"]), allowed=allowed)
+    assert outcome == Refused("https://chat.example/…: 169.254.169.254 is not an allowed address")
+
+
+def test_connections_of_one_reach_are_never_used_for_another() -> None:
+    async def run(endpoint: ChatEndpoint) -> list[Answer | Retry | Refused]:
+        async with HttpSender(resolver=Names(["127.0.0.1"], ["127.0.0.1"])) as http:
+            near = Endpoint.parse(SecretStr(f"http://localhost:{endpoint.port}/"))
+            far = Endpoint.parse(SecretStr(f"https://chat.example:{endpoint.port}/"))
+            return [await http.post(one, b"{}", {}) for one in (near, far)]
+
+    with chat_endpoint_in_thread() as endpoint:
+        near, far = asyncio.run(run(endpoint))
+    assert isinstance(near, Answer)
+    assert isinstance(far, Refused)
+    assert endpoint.connections == 1
+
+
+def test_headers_that_drip_for_ever_are_a_retry_when_the_time_is_up() -> None:
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                writer.write(b"H")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        except ConnectionError:
+            writer.close()
+
+    async def run() -> Answer | Retry | Refused:
+        server = await asyncio.start_server(drip, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with HttpSender(Limits(total_s=0.3)) as http:
+            outcome = await http.post(an_endpoint(f"http://127.0.0.1:{port}/"), b"{}", {})
+        server.close()
+        return outcome
+
+    assert isinstance(asyncio.run(run()), Retry)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254"])
+def test_no_connection_of_another_protocol_goes_into_a_private_network_either(address: str) -> None:
+    async def run() -> None:
+        async with HttpSender(resolver=Names([address])) as http:
+            await http.dial("mail.example", 25, Reach.PUBLIC)
+
+    with pytest.raises(ForbiddenAddressError, match=f"{address} is not a public address"):
+        asyncio.run(run())
+
+
+def test_the_next_address_of_a_name_is_tried_where_one_does_not_answer() -> None:
+    async def run(port: int) -> str:
+        async with HttpSender(resolver=Names(["127.0.0.2", "127.0.0.1"])) as http:
+            with await http.dial("localhost", port, Reach.LOOPBACK) as connection:
+                return str(connection.getpeername()[0])
+
+    with chat_endpoint_in_thread() as endpoint:
+        assert asyncio.run(run(endpoint.port)) == "127.0.0.1"

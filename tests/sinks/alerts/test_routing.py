@@ -2,20 +2,23 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from schemas.alerts import AlertIntent
 from sinks.alerts import secret_source
 from sinks.alerts.console import ConsoleChannel
 from sinks.alerts.message import Language
 from sinks.alerts.routing import (
     EXAMPLE_PATH,
     AlertRouter,
-    Route,
+    Routing,
     RoutingError,
     default_routing,
     load_routing,
     open_channels,
+    policy_of,
 )
 from sinks.alerts.slack import SlackChannel
 from sinks.alerts.webhook import WebhookChannel
@@ -67,23 +70,47 @@ def test_the_shipped_example_opens_when_its_secrets_are_there(tmp_path: Path) ->
     secret = tmp_path / "secrets" / "ticketing"
     secret.touch(0o600)
     secret.write_text("whsec_" + "A" * 32 + "\n")
-    environment = {"JOURNEYS_SLACK_SOCIAL_CARE": SECRET_URL, "JOURNEYS_TICKETING_URL": SECRET_URL}
+    names = ("JOURNEYS_SLACK_SOCIAL_CARE", "JOURNEYS_TEAMS_HOTLINE", "JOURNEYS_TICKETING_URL", "JOURNEYS_SMTP_PASSWORD")
+    environment = dict.fromkeys(names, SECRET_URL)
+    environment |= {"JOURNEYS_SLACK_BOT": "xoxb-0000000000", "JOURNEYS_PAGERDUTY_KEY": "R" * 32}
     channels = open_channels(load_routing(path), environment, source=path)
-    assert [type(channel) for channel in channels.values()] == [ConsoleChannel, SlackChannel, WebhookChannel]
+    assert {type(channel) for channel in channels.values()} >= {ConsoleChannel, SlackChannel, WebhookChannel}
     assert channels["social-care"].wording.language is Language.GERMAN
     assert channels["ticketing"].wording.language is Language.ENGLISH
     assert channels["console"].wording.link is not None
     assert channels["social-care"].name == "social-care"
 
 
+def is_met_by(intent: AlertIntent, **condition: Any) -> bool:
+    """Whether a route with this condition takes an intent."""
+    routing = Routing.model_validate(
+        {"channels": {"c": {"type": "console"}}, "routes": [{"channels": ["c"], **condition}]}
+    )
+    return AlertRouter(routing).channels(intent) == ("c",)
+
+
 @pytest.mark.parametrize(("severity", "is_met"), [(2, False), (3, True), (4, True)])
 def test_a_route_is_met_from_its_severity_on(severity: int, *, is_met: bool) -> None:
-    assert Route(channels=("c",), min_severity=3).is_met_by(an_intent(severity=severity)) is is_met
+    assert is_met_by(an_intent(severity=severity), min_severity=3) is is_met
 
 
 def test_a_route_with_teams_is_not_met_without_a_team() -> None:
-    assert not Route(channels=("c",), teams=("billing",)).is_met_by(an_intent(team=None))
-    assert Route(channels=("c",)).is_met_by(an_intent(team=None))
+    assert not is_met_by(an_intent(team=None), teams=["billing"])
+    assert is_met_by(an_intent(team=None))
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_met"),
+    [
+        ({"topics": ["invoice"]}, True),
+        ({"topics": ["router"]}, False),
+        ({"tenants": ["acme"]}, True),
+        ({"tenants": ["other"]}, False),
+        ({"rules": ["channel_redirect"], "teams": ["social-care"], "topics": ["invoice"]}, True),
+    ],
+)
+def test_a_route_may_ask_for_topics_and_tenants_too(condition: dict[str, list[str]], *, is_met: bool) -> None:
+    assert is_met_by(an_intent(), **condition) is is_met
 
 
 def test_all_routes_count_and_each_channel_is_named_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -94,7 +121,7 @@ def test_all_routes_count_and_each_channel_is_named_once_in_the_order_of_the_fil
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "must be a mapping with language, link, channels, routes"),
+        ("", "must be a mapping with language, link, channels, routes, answering, allowed_hosts"),
         ("- a", "must be a mapping"),
         ("channels: [", "line 1, column 12: is not YAML"),
         (
@@ -118,7 +145,10 @@ def test_all_routes_count_and_each_channel_is_named_once_in_the_order_of_the_fil
         (CONSOLE + "routes: [{channels: []}]", "routes[0].channels: must not be empty"),
         (CONSOLE + "routes: [{channels: console}]", "routes[0].channels: must be a list"),
         (CONSOLE + "routes: [{}]", "routes[0].channels: is missing"),
-        (CONSOLE + "routes: [{channels: [console], rule: x}]", "allowed: channels, rules, teams, min_severity"),
+        (
+            CONSOLE + "routes: [{channels: [console], rule: x}]",
+            "allowed: channels, rules, teams, topics, tenants, min_severity, group_wait",
+        ),
         (
             CONSOLE + "routes: [{channels: [console], rules: [x]}]",
             "routes[0].rules: 'x' is no rule; there are: channel_red",
@@ -128,19 +158,33 @@ def test_all_routes_count_and_each_channel_is_named_once_in_the_order_of_the_fil
         (CONSOLE + "routes: [{channels: [console], min_severity: 6}]", "routes[0].min_severity: must be at most 5"),
         (CONSOLE + "routes: [{channels: [console], min_severity: high}]", "min_severity: must be a whole number"),
         (
-            "channels: {c: {type: email}}\n" + TO_CONSOLE,
-            "channels.c: type must be one of 'console', 'slack', 'webhook'",
+            "channels: {c: {type: fax}}\n" + TO_CONSOLE,
+            "channels.c: type must be one of 'console', 'slack'",
         ),
         (
             "channels: {c: {}}\n" + TO_CONSOLE,
-            "channels.c: type is missing; it must be one of 'console', 'slack', 'webhook'",
+            "channels.c: type is missing; it must be one of 'console', 'slack'",
+        ),
+        (CONSOLE + TO_CONSOLE + "group_wait: 5x", "group_wait: '5x' is no duration; write days, hours, minutes"),
+        (CONSOLE + TO_CONSOLE + "minimum: {customers: 0}", "minimum.customers: must be at least 1"),
+        (CONSOLE + TO_CONSOLE + "minimum: true", "minimum: must be a mapping"),
+        (CONSOLE + TO_CONSOLE + "digest: {at: 9}", "digest.at: 9 is no time of day; write it in quotes"),
+        (CONSOLE + TO_CONSOLE + "digest: {x: 1}", "digest.x: is not known here; allowed: below_severity, at"),
+        (CONSOLE + TO_CONSOLE + "hours: {calendar: x}", "hours names 'x', which is no calendar; there are: none"),
+        (CONSOLE + TO_CONSOLE + "group_by: [person]", "group_by[0]: must be 'rule', 'variant'"),
+        (CONSOLE + TO_CONSOLE + "limits: {x: {messages: 1}}", "limits names 'x', which is no channel here"),
+        (CONSOLE + TO_CONSOLE + "calendars: {a: {hours: {mun: '1'}}}", "calendars.a.hours: 'mun' are no days"),
+        (CONSOLE + TO_CONSOLE + "timezone: Mars/X", "timezone: 'Mars/X' is no time zone"),
+        (
+            CONSOLE + TO_CONSOLE + "calendars: {a: {hours: {mon: '08:00-18:00'}, country: XX}}",
+            "calendars.a: no holidays are known of country 'XX'",
         ),
         ("channels: {c: slack}\n" + TO_CONSOLE, "channels.c: must be a mapping"),
         ("channels: {A b: {type: console}}\n" + TO_CONSOLE, "channels.A b: a channel's name is small letters"),
         ("channels: {c: {type: console, format: xml}}\n" + TO_CONSOLE, "channels.c.format: must be 'text' or 'json'"),
         (
             "channels: {c: {type: console, colour: red}}\n" + TO_CONSOLE,
-            "channels.c.colour: is not known here; allowed: lan",
+            "channels.c.colour: is not known here; allowed: type, format, lan",
         ),
         ("channels: {c: {type: slack}}\n" + TO_CONSOLE, "channels.c: give either url_env or url_file"),
         ("channels: {c: {type: slack, url_env: A, url_file: b}}\n" + TO_CONSOLE, "channels.c: give either url_env or"),
@@ -155,7 +199,7 @@ def test_an_error_names_file_place_and_what_is_allowed(tmp_path: Path, text: str
 
 
 def test_all_errors_are_named_at_once(tmp_path: Path) -> None:
-    errors = error_of(tmp_path, "channels: {c: {type: email}}\nroutes: [{channels: []}]\nlanguage: fr\n")
+    errors = error_of(tmp_path, "channels: {c: {type: fax}}\nroutes: [{channels: []}]\nlanguage: fr\n")
     assert len(errors.splitlines()) == 3
 
 
@@ -251,5 +295,64 @@ def test_all_missing_secrets_are_named_at_once() -> None:
         open_channels(load_routing(EXAMPLE_PATH), {}, source=EXAMPLE_PATH)
     assert [line.partition(": ")[2] for line in str(caught.value).splitlines()] == [
         "channels.social-care.url_env: the environment variable JOURNEYS_SLACK_SOCIAL_CARE is not set",
+        "channels.delivery-desk.token_env: the environment variable JOURNEYS_SLACK_BOT is not set",
+        "channels.hotline.url_env: the environment variable JOURNEYS_TEAMS_HOTLINE is not set",
+        "channels.lead.password_env: the environment variable JOURNEYS_SMTP_PASSWORD is not set",
+        "channels.on-call.key_env: the environment variable JOURNEYS_PAGERDUTY_KEY is not set",
         "channels.ticketing.url_env: the environment variable JOURNEYS_TICKETING_URL is not set",
     ]
+
+
+def test_a_file_with_channels_and_one_route_has_good_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.yaml"
+    path.write_text(CONSOLE + TO_CONSOLE)
+    policy = policy_of(load_routing(path))
+    timing = policy.routes[0].timing
+    assert (timing.group_wait, timing.group_interval, timing.repeat_interval) == (60_000, 3_600_000, 86_400_000)
+    assert timing.minimum is not None
+    assert timing.minimum.customers == 3
+    assert timing.digest is not None
+    assert (timing.digest.below_severity, timing.digest.at) == (3, 540)
+    assert policy.limits["console"] is not None
+    assert policy.limits["console"].messages == 20
+
+
+def test_a_route_overrides_what_the_file_says_and_false_turns_it_off(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.yaml"
+    path.write_text(
+        CONSOLE + "routes: [{channels: [console], digest: false, group_wait: 5s}, {channels: [console]}]\n"
+        "group_wait: 1h30m\nminimum: false\nlimit: false\nswarm: false\n"
+    )
+    policy = policy_of(load_routing(path))
+    first, second = (route.timing for route in policy.routes)
+    assert (first.group_wait, second.group_wait) == (5_000, 5_400_000)
+    assert (first.digest, first.minimum) == (None, None)
+    assert second.digest is not None
+    assert (policy.limits["console"], policy.swarm) == (None, None)
+
+
+def test_receivers_in_a_network_are_reached_when_the_file_allows_them(tmp_path: Path) -> None:
+    text = "channels: {c: {type: slack, url_env: URL}}\nroutes: [{channels: [c]}]\n"
+    path = tmp_path / "alerts.yaml"
+    for url in ("https://10.20.0.1/hook", "https://chat.intern.example/hook"):
+        path.write_text(text + "allowed_networks: [10.20.0.0/16]\nallowed_hosts: [Chat.Intern.Example]\n")
+        assert open_channels(load_routing(path), {"URL": url}, source=path)["c"].name == "c"
+    path.write_text(text)
+    with pytest.raises(
+        RoutingError, match=r"channels\.c\.url_env: leads to 10\.20\.0\.1, which is not a public address"
+    ):
+        open_channels(load_routing(path), {"URL": "https://10.20.0.1/hook"}, source=path)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("allowed_hosts: ['*.intern']", "allowed_hosts[0]: must be the name of a host without wildcards"),
+        ("allowed_hosts: [10.0.0.1]", "allowed_hosts[0]: must be the name of a host"),
+        ("allowed_hosts: intern", "allowed_hosts: must be a list"),
+        ("allowed_networks: [10.0.0.1/8]", "allowed_networks[0]: value is not a valid IPv4 or IPv6 network"),
+    ],
+)
+def test_what_cannot_be_allowed_is_named(tmp_path: Path, line: str, problem: str) -> None:
+    text = "channels: {c: {type: console}}\nroutes: [{channels: [c]}]\n"
+    assert problem in error_of(tmp_path, text + line + "\n")

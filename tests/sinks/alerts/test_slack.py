@@ -7,68 +7,99 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.alerts import AlertIntent
+from sinks.alerts.block_kit import block_kit, fit, thread_reply
 from sinks.alerts.message import Language, Wording, build_message
+from sinks.alerts.notice import Notice, NoticeKind
 from sinks.alerts.outcome import Delivered, Refused, Retry
 from sinks.alerts.posting import Answer
-from sinks.alerts.slack import fit, judge_slack, slack_payload
-from tests.support.alert_intents import EXAMPLE, an_intent, any_intents, any_text
+from sinks.alerts.slack import judge_slack
+from tests.support.alert_intents import any_text
 from tests.support.endpoints import an_endpoint
+from tests.support.notices import ACTIONS, EXAMPLES, MANY, SUBJECT, a_notice, a_subject, any_notices
 from tests.support.slack_rules import slack_violations, utf16_length
 
 LINK = "https://d.example/{journey_id}"
 
 
-def payload_of(intent: AlertIntent, wording: Wording = Wording()) -> dict[str, Any]:  # noqa: B008 - frozen
-    return slack_payload(build_message(intent, wording))
+def payload_of(notice: Notice, wording: Wording = Wording(), *, is_interactive: bool = False) -> dict[str, Any]:  # noqa: B008 - frozen
+    return block_kit(build_message(notice, wording), is_interactive=is_interactive)
 
 
-@given(any_intents(), st.sampled_from([None, LINK, LINK + "x" * 3000]), st.sampled_from(list(Language)))
-def test_slack_accepts_whatever_an_intent_holds(intent: AlertIntent, link: str | None, language: Language) -> None:
-    assert slack_violations(payload_of(intent, Wording(language=language, link=link))) == []
+@given(any_notices(), st.sampled_from([None, LINK, LINK + "x" * 3000]), st.sampled_from(Language), st.booleans())
+def test_slack_accepts_whatever_a_notice_holds(
+    notice: Notice, link: str | None, language: Language, is_interactive: bool
+) -> None:
+    wording = Wording(language=language, link=link)
+    assert slack_violations(payload_of(notice, wording, is_interactive=is_interactive)) == []
+    assert slack_violations(thread_reply(build_message(notice, wording))) == []
 
 
-def test_a_message_shows_header_sentence_facts_context_and_button_in_this_order() -> None:
-    payload = payload_of(EXAMPLE, Wording(link=LINK))
+@pytest.mark.parametrize("character", ["x", "&", "<", "😀", "\u202e", "*"])
+def test_slack_accepts_100000_characters_in_every_field(character: str) -> None:
+    text = character * 100_000
+    subject = a_subject(topic=text, team=text, sentence_en=text, nearest_miss=text, evidence=(text,) * 9, rule_id=text)
+    for kind in NoticeKind:
+        notice = a_notice(kind, *[subject] * 12, because_en=text, acknowledged_by=text, actions=ACTIONS)
+        assert slack_violations(payload_of(notice)) == []
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_kind_has_what_a_notification_shows_and_what_the_channel_shows(name: str) -> None:
+    message = build_message(EXAMPLES[name], Wording())
+    payload = block_kit(message)
+    assert payload["text"] == message.headline
+    assert payload["blocks"][0]["text"]["text"] == message.title
+
+
+def test_a_message_shows_header_sentence_facts_context_and_buttons_in_this_order() -> None:
+    payload = payload_of(a_notice(actions=ACTIONS))
     assert [block["type"] for block in payload["blocks"]] == ["header", "section", "section", "context", "actions"]
     header, sentence, facts, context, actions = payload["blocks"]
-    assert header["text"] == {"type": "plain_text", "text": "High: channel redirect, form", "emoji": False}
-    assert sentence["text"]["text"] == EXAMPLE.sentence_en
-    assert facts["fields"][0]["text"] == "*Severity*\n4 of 5 (high)"
+    title = "High: channel redirect, form · social → web · invoice"
+    assert header["text"] == {"type": "plain_text", "text": title, "emoji": False}
+    assert sentence["text"]["text"] == SUBJECT.sentence_en
+    assert facts["fields"][0]["text"] == "*Customer time*\n12.5 min"
     assert [element["text"] for element in context["elements"]] == [
-        "*Nearest miss*: would not have fired with context carried over",
+        "*Would have prevented it*: an answer on social itself",
         "*Evidence*: acme/crm/1, acme/web/2",
-        "*Look it up*: journeys timeline " + "ab" * 16,
+        "*Look it up*: journeys alerts show 1c1c1c1c · journeys timeline " + "ab" * 16,
     ]
-    assert actions["elements"][0]["url"] == "https://d.example/" + "cd" * 16
-    assert payload["text"] == f"High: channel redirect, form · {EXAMPLE.sentence_en}"
+    assert [(button["action_id"], button["url"]) for button in actions["elements"]] == list(ACTIONS.items())
+    assert payload["text"] == f"High: {SUBJECT.sentence_en}"
 
 
-def test_without_a_link_there_is_no_button() -> None:
-    assert "actions" not in {block["type"] for block in payload_of(EXAMPLE)["blocks"]}
+def test_a_digest_lists_its_causes() -> None:
+    blocks = payload_of(a_notice(NoticeKind.DIGEST, *[MANY] * 12))["blocks"]
+    assert [block["type"] for block in blocks] == ["header"] + ["section"] * 10 + ["context"]
+    assert blocks[1]["text"]["text"].startswith("• High: channel redirect, form · social → web")
+    assert blocks[-1]["elements"][0]["text"] == "and 2 more"
 
 
-def test_a_link_of_3000_characters_is_a_button_and_one_of_3001_is_not() -> None:
-    for length, has_button in ((3000, True), (3001, False)):
-        template = "https://d.example/{friction_id}".ljust(length - len("0f" * 16) + len("{friction_id}"), "x")
-        blocks = payload_of(EXAMPLE, Wording(link=template))["blocks"]
-        assert (blocks[-1]["type"] == "actions") is has_button
+def test_without_actions_there_is_no_button() -> None:
+    assert "actions" not in {block["type"] for block in payload_of(a_notice())["blocks"]}
+
+
+def test_an_interactive_message_asks_here_and_carries_the_incident() -> None:
+    for kind in (NoticeKind.OPENED, NoticeKind.UPDATED):
+        buttons = payload_of(a_notice(kind, actions=ACTIONS), is_interactive=True)["blocks"][-1]["elements"]
+        assert [(button["action_id"], button.get("value")) for button in buttons] == [
+            ("timeline", None),
+            ("query", None),
+            ("acknowledge", SUBJECT.incident_id),
+            ("snooze", SUBJECT.incident_id),
+        ]
+    for kind in set(NoticeKind) - {NoticeKind.OPENED, NoticeKind.UPDATED}:
+        assert payload_of(a_notice(kind), is_interactive=True)["blocks"][-1]["type"] != "actions"
 
 
 def test_text_from_events_can_neither_mention_nor_link() -> None:
-    intent = an_intent(topic="<!channel>", team="<https://evil.example|click>", sentence_en="a & b <@U1>")
-    payload = payload_of(intent)
+    subject = a_subject(topic="<!channel>", team="<https://evil.example|click>", sentence_en="a & b <@U1>")
+    payload = payload_of(a_notice(NoticeKind.OPENED, subject))
     assert payload["blocks"][1]["text"]["text"] == "a &amp; b &lt;@U1&gt;"
     fields = [field["text"] for field in payload["blocks"][2]["fields"]]
-    assert "*Topic*\n&lt;!channel&gt;" in fields
     assert "*Team*\n&lt;https://evil.example|click&gt;" in fields
     assert all(field["verbatim"] is True for field in payload["blocks"][2]["fields"])
-
-
-def test_more_than_five_evidence_references_are_counted() -> None:
-    context = payload_of(an_intent(evidence=tuple(f"t/s/{n}" for n in range(8))))["blocks"][3]
-    assert "t/s/4, and 3 more" in context["elements"][1]["text"]
-    assert "t/s/5" not in context["elements"][1]["text"]
+    assert payload["blocks"][0]["text"]["type"] == "plain_text"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +194,11 @@ FINE = section(mrkdwn("fine"))
         (button("x" * 76, "https://a.example"), "at most 75"),
         (button("x", "ftp://a.example"), "web address"),
         (button("x", "https://a.example/" + "x" * 3000), "web address"),
+        ({**button("x", "https://a.example"), "elements": [{"type": "button", "text": plain("x")}]}, "web address"),
+        (
+            {**button("x", "https://a.example"), "elements": button("x", "https://a.example")["elements"] * 2},
+            "of its own",
+        ),
         ({"type": "table"}, "not a block"),
         ({**FINE, "color": "red"}, "not known to Slack"),
     ],

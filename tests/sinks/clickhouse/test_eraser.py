@@ -20,14 +20,17 @@ from sinks.clickhouse.rows import (
     erased_block,
     friction_block,
     identifier_block,
+    incident_block,
     journey_block,
     link_block,
+    notice_block,
     person_block,
     receipt_block,
     session_block,
     touchpoint_block,
 )
 from sinks.clickhouse.writer import Writer
+from tests.support.any_block import a_notice_record, an_incident_record
 from tests.support.facts import friction, journey, person, posting, session
 from tests.support.touchpoints import MONDAY, applied, touchpoint
 
@@ -165,6 +168,13 @@ def test_nothing_of_an_identity_is_left(world: World, eraser: Eraser) -> None:
         *world.facts(world.anna, 1),
         *world.facts(world.anna, 2),
         *world.facts(world.ben, 1),
+        incident_block(
+            [an_incident_record(f"i{world.name}", tenant=world.name, person_keys=(anna, ben), samples=f'["{anna}"]')],
+            token_prefix="t",
+        ),
+        notice_block(
+            [a_notice_record(f"n{world.name}", tenant=world.name, person_keys=(anna,), content=anna)], token_prefix="t"
+        ),
     )
     gone = [world.erased(world.anna)]
     # The same block at once again is no new row.
@@ -177,6 +187,8 @@ def test_nothing_of_an_identity_is_left(world: World, eraser: Eraser) -> None:
             "frictions": 2,
             "effort_postings": 2,
             "alerts": 2,
+            "alert_incidents": 1,
+            "alert_notices": 1,
             "identity_links": 2,
             "person_identifiers": 2,
         }
@@ -192,6 +204,8 @@ def test_nothing_of_an_identity_is_left(world: World, eraser: Eraser) -> None:
     left = {table: len(world.rows(table, "tenant")) for table in ("sessions", "journeys", "frictions", "alerts")}
     assert left == {"sessions": 1, "journeys": 1, "frictions": 1, "alerts": 1}
     assert len(world.rows("effort_postings", "tenant")) == 1
+    assert world.rows("alert_incidents", "samples, person_keys, customers") == [("[]", [], 1)]
+    assert world.rows("alert_notices", "content, person_keys, customers") == [("", [], 1)]
 
 
 def test_what_an_earlier_holder_published_does_not_come_to_light(world: World, eraser: Eraser) -> None:

@@ -1,0 +1,74 @@
+CREATE OR REPLACE VIEW v_alert_incidents $on_cluster
+(
+    `tenant` LowCardinality(String) COMMENT 'The company or brand.',
+    `incident_id` String COMMENT 'The incident; 32 hexadecimal characters.',
+    `cause` String COMMENT 'What its frictions have in common, as tenant and label=value; the same for a later incident of this cause.',
+    `rule_id` LowCardinality(String) COMMENT 'The pattern, e.g. channel_redirect; journeys rules list names all.',
+    `variant` LowCardinality(String) COMMENT 'What became of it, in the words of the rule; empty where incidents are not grouped by it.',
+    `team` LowCardinality(String) COMMENT 'The team that is concerned; empty when unknown.',
+    `topic` LowCardinality(String) COMMENT 'What it was about; empty where incidents are not grouped by it.',
+    `from_channel` LowCardinality(String) COMMENT 'The channel that customers came from; empty where the pattern has none.',
+    `to_channel` LowCardinality(String) COMMENT 'The channel that customers went or were sent to; empty where the pattern has none.',
+    `phase` LowCardinality(String) COMMENT 'open, ended (nobody new met its cause for long), closed by somebody, or withdrawn (all of it turned out wrong).',
+    `is_over` Bool COMMENT 'Whether nothing more has to be said of it.',
+    `is_swarm` Bool COMMENT 'Whether so many customers met it within minutes that it was told at once.',
+    `severity` UInt8 COMMENT '1 (slight) to 5 (severe): the highest among its frictions.',
+    `customers` UInt32 COMMENT 'Customers who met it, without frictions that were withdrawn.',
+    `frictions` UInt32 COMMENT 'Its frictions, without those that were withdrawn.',
+    `minutes` Float64 COMMENT 'Customer minutes that they cost.',
+    `started_at` DateTime64(3, 'UTC') COMMENT 'When the first friction became known, UTC.',
+    `opened_at` DateTime64(3, 'UTC') COMMENT 'Event time of its earliest friction, UTC.',
+    `last_member_at` DateTime64(3, 'UTC') COMMENT 'When the last friction became known, UTC.',
+    `ended_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it ended, was closed or withdrawn, UTC; NULL while it is open.',
+    `because_en` String COMMENT 'Why it is no longer open, in half an English sentence; empty while it is.',
+    `because_de` String COMMENT 'Why it is no longer open, in half a German sentence; empty while it is.',
+    `acknowledged_by` String COMMENT 'Who has taken it; empty for nobody.',
+    `acknowledged_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When somebody first took it, UTC; NULL for never.',
+    `assigned_to` String COMMENT 'Who is to look after it; empty for nobody.',
+    `version` UInt64 COMMENT 'Which row counts: the highest.',
+    `told_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When a channel first had a message about it, UTC; NULL for never.',
+    `messages` UInt64 COMMENT 'Messages about it that channels had.',
+    `minutes_to_acknowledge` Nullable(Float64) COMMENT 'Minutes from the first message until somebody took it; NULL while nobody has.',
+    `minutes_to_close` Nullable(Float64) COMMENT 'Minutes from the first message until it ended, was closed or withdrawn; NULL while it is open.'
+)
+DEFINER = CURRENT_USER SQL SECURITY DEFINER
+AS SELECT
+    tenant,
+    incident_id,
+    cause,
+    rule_id,
+    variant,
+    team,
+    topic,
+    from_channel,
+    to_channel,
+    phase,
+    is_over,
+    is_swarm,
+    severity,
+    customers,
+    frictions,
+    minutes,
+    started_at,
+    opened_at,
+    last_member_at,
+    ended_at,
+    because_en,
+    because_de,
+    acknowledged_by,
+    acknowledged_at,
+    assigned_to,
+    version,
+    told.at AS told_at,
+    told.messages AS messages,
+    dateDiff('second', told.at, acknowledged_at) / 60 AS minutes_to_acknowledge,
+    dateDiff('second', told.at, ended_at) / 60 AS minutes_to_close
+FROM (SELECT * FROM alert_incidents FINAL) AS incidents
+LEFT JOIN
+(
+    SELECT arrayJoin(incident_ids) AS told_incident_id, toNullable(min(settled_at)) AS at, count() AS messages
+    FROM alert_notices FINAL
+    WHERE `state` = 'delivered'
+    GROUP BY told_incident_id
+) AS told ON incidents.incident_id = told.told_incident_id
+COMMENT 'Incidents: frictions of one cause that teams are told of together, one row each, with who took it and how soon.'
