@@ -20,6 +20,7 @@ from sinks.clickhouse.errors import AnswerUnknown, SchemaMismatch
 from sinks.clickhouse.migrator import migrate
 from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.records import Deadline
+from sinks.clickhouse.rollups.upkeep import ROLLUPS
 from sinks.clickhouse.rows import PreparedBlock
 from sinks.clickhouse.tables import SCHEMA_MIGRATIONS, TABLES, VIEWS
 from streams.store import Store
@@ -44,7 +45,10 @@ from tests.support.touchpoints import ANNA, ANNAS_ACCOUNT, TENANT
 
 pytestmark = pytest.mark.stack
 
-TABLE_NAMES = [table.name for table in TABLES if table is not SCHEMA_MIGRATIONS]
+#: What workers write in blocks; rollups are written by ClickHouse itself, from its own tables.
+TABLE_NAMES = [
+    table.name for table in TABLES if table not in (SCHEMA_MIGRATIONS, *(rollup.table for rollup in ROLLUPS))
+]
 Lines = list[MutableMapping[str, Any]]
 Scenario = Callable[[Store], Awaitable[Any]]
 
