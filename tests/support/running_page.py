@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
@@ -42,11 +42,16 @@ class Page:
         self.url = url
 
     def get(
-        self, path: str, *, method: str = "GET", headers: dict[str, str] | None = None, **query: object
+        self,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=60)
         try:
-            connection.request(method, f"{path}?{urlencode(query)}" if query else path, headers=headers or {})
+            connection.request(method, f"{path}?{urlencode(query)}" if query else path, headers=dict(headers or {}))
             response = connection.getresponse()
             return Response(
                 response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
@@ -55,7 +60,7 @@ class Page:
             connection.close()
 
     def ask(self, question: str, **given: object) -> Response:
-        return self.get(f"/api/{question}", **given)
+        return self.get(f"/api/{question}", given)
 
 
 @contextmanager

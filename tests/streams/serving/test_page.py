@@ -57,7 +57,7 @@ def test_every_question_is_answered_with_the_sql_that_was_asked(
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_every_answer_is_a_file_as_well(page: Page, question: str, person: str, friction: str) -> None:
     known = given(question, person, friction)
-    response = page.get(f"/csv/{question}", **known)
+    response = page.get(f"/csv/{question}", known)
     assert response.status == 200
     assert response.headers["content-type"] == "text/csv; charset=utf-8; header=present"
     assert response.headers["content-disposition"] == f'attachment; filename="{question}.csv"'
