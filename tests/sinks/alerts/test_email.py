@@ -147,6 +147,21 @@ def test_whatever_a_notice_holds_no_header_and_no_markup_of_its_own_gets_in(noti
     assert all(link.startswith(("https://", "http://")) for link in html.links)
 
 
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_markup_in_any_text_of_any_kind_of_mail_is_shown_and_not_understood(name: str) -> None:
+    hostile = "</td></a><script>alert(1)</script><img src=x>\"' onload=x"
+    texts = dict.fromkeys(
+        ("rule_id", "variant", "team", "topic", "from_channel", "sentence_en", "nearest_miss"), hostile
+    )
+    subjects = [a_subject(frictions=n, evidence=(hostile,), person_key=hostile, **texts) for n in (2, 3)]
+    notice = EXAMPLES[name]
+    notice = a_notice(notice.kind, *subjects, because_en=hostile, acknowledged_by=hostile, actions={"query": hostile})
+    html = _Links()
+    html.feed(text_of(mail_of(notice), "html"))
+    assert html.tags <= {"html", "body", "p", "strong", "ul", "li", "table", "tr", "th", "td", "a"}
+    assert html.attributes <= {"lang", "align", "cellpadding", "href"}
+
+
 def test_100000_characters_in_every_field_are_a_mail_of_some_kilobytes() -> None:
     text = "😀\r\nBcc: x@example.com " * 5000
     subject = a_subject(topic=text, team=text, sentence_en=text, nearest_miss=text, evidence=(text,) * 9, rule_id=text)
