@@ -94,7 +94,7 @@ def _report(result: Result) -> str:
     recovery = "never" if result.recovery_s is None else f"{result.recovery_s:.1f} s"
     ratio = "unknown" if result.replay_ratio is None else f"{result.replay_ratio:.2f}"
     lines += [f"recovery {recovery}, replay ratio {ratio}, peak memory of a worker {result.memory_mb:.0f} MB"]
-    lines += [f"memory of {name}: {slope:+.1f} MB an hour" for name, slope in result.memory_growth.items()]
+    lines += [f"memory of {name}: {growth}" for name, growth in result.memory_growth.items()]
     if result.recoveries_s:
         lines += [_recoveries(result.recoveries_s)]
     lines += [f"violated: {', '.join(result.violated) or 'nothing'}", ""]

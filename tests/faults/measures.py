@@ -13,11 +13,31 @@ _LEAST_S: Final = 300.0
 
 
 class MemorySample(NamedTuple):
-    """Resident memory of a process at a moment (seconds of the monotonic clock)."""
+    """Memory of a process at a moment (seconds of the monotonic clock): MB, or whatever else is counted."""
 
     pid: int
     at: float
     megabytes: float
+
+
+class MemoryGrowth(NamedTuple):
+    """Slopes of a worker's memory, an hour: resident MB; blocks alive in Python's allocator; MB alive outside of it.
+
+    Resident memory also grows when what is free lies between what is alive; then the other two stay where they are.
+    """
+
+    resident_mb: float
+    blocks: int | None
+    blocks_alive: int
+    malloced_mb: float | None
+    malloced_alive_mb: float
+
+    def __str__(self) -> str:
+        text = f"{self.resident_mb:+.1f} MB an hour"
+        if self.blocks is not None and self.malloced_mb is not None:
+            text += f"; alive {self.blocks:+,} blocks an hour of {self.blocks_alive:,}"
+            text += f", and {self.malloced_mb:+.1f} MB an hour of {self.malloced_alive_mb:.1f}"
+        return text
 
 
 def growth(samples: Sequence[MemorySample]) -> float | None:

@@ -24,7 +24,7 @@ from tests.faults.invariants import (
     violated,
 )
 from tests.faults.ledger import Ledger, Record, TopicReader
-from tests.faults.measures import growth
+from tests.faults.measures import MemoryGrowth, MemorySample, growth
 from tests.faults.observer import Observer
 from tests.faults.processes import Worker, at_once
 from tests.faults.refold import Expected, expected_aggregates, published_aggregates, refold
@@ -52,7 +52,7 @@ class Result(msgspec.Struct, frozen=True):
     replay_ratio: float | None
     memory_mb: float
     #: By worker, MB per hour over the second half of the run.
-    memory_growth: dict[str, float]
+    memory_growth: dict[str, MemoryGrowth]
     #: After each death that somebody had partitions to take over from; `None` where that never came.
     recoveries_s: list[float | None]
     timeline: list[tuple[float, str]]
@@ -166,15 +166,31 @@ class Run:
             recovery_s=self.recovery_s,
             replay_ratio=self._replay_ratio(),
             memory_mb=max((worker.memory_mb for worker in self.workers), default=0.0),
+            # What comes after the last fault is no load of anybody's: time passes, and every deadline with it.
             memory_growth={
-                worker.name: round(slope, 1)
+                worker.name: grown
                 for worker in self.workers
-                # What comes afterwards is no load of anybody's: time passes, and every deadline with it.
-                if (slope := growth([one for one in worker.memory if one.at <= self._healed_at])) is not None
+                if (grown := self._memory_growth(worker, self._healed_at)) is not None
             },
             recoveries_s=self.recoveries_s,
             timeline=self.timeline,
             findings=found,
+        )
+
+    def _memory_growth(self, worker: Worker, until: float) -> MemoryGrowth | None:
+        alive = [note for note in self._notes(worker) if "blocks" in note and note["at"] <= until]
+        resident = growth([one for one in worker.memory if one.at <= until])
+        if resident is None:
+            return None
+        blocks = growth([MemorySample(one["pid"], one["at"], one["blocks"]) for one in alive])
+        malloced = growth([MemorySample(one["pid"], one["at"], one["malloced_mb"]) for one in alive])
+        last: dict[str, Any] = alive[-1] if alive else {"blocks": 0, "malloced_mb": 0.0}
+        return MemoryGrowth(
+            resident_mb=round(resident, 1),
+            blocks=None if blocks is None else round(blocks),
+            blocks_alive=last["blocks"],
+            malloced_mb=None if malloced is None else round(malloced, 1),
+            malloced_alive_mb=round(last["malloced_mb"], 1),
         )
 
     def _evidence(self) -> tuple[Evidence, Expected]:

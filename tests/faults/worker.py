@@ -4,9 +4,12 @@ Run as a process, so that it can be killed: `python -m tests.faults.worker SPEC`
 """
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -208,6 +211,35 @@ class TallyFile:
         self._out.write(msgspec.json.encode({"pid": os.getpid(), **what}) + b"\n")
 
 
+class _Malloced(ctypes.Structure):
+    """`struct mallinfo2` of glibc: https://man7.org/linux/man-pages/man3/mallinfo.3.html."""
+
+    _fields_ = (
+        *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd")),
+        *((name, ctypes.c_size_t) for name in ("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")),
+    )
+
+
+def note_what_is_alive(tally: TallyFile, every_s: float = 5.0) -> None:
+    """Note now and then how much is alive: blocks of Python's allocator, and megabytes of what C allocated itself.
+
+    Unlike resident memory it holds nothing that is free and was not given back.
+    """
+    mallinfo = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if mallinfo is None:
+        return
+    mallinfo.restype = _Malloced
+
+    def note() -> None:
+        while True:
+            time.sleep(every_s)
+            found = mallinfo()
+            megabytes = (found.uordblks + found.hblkhd) / 1_000_000
+            tally.note(at=time.monotonic(), blocks=sys.getallocatedblocks(), malloced_mb=megabytes)
+
+    threading.Thread(target=note, name="alive", daemon=True).start()
+
+
 class CountingJourneys(JourneysAgent):
     """The journeys agent; it notes the touchpoints of every chunk that it takes, and in the end its own counts."""
 
@@ -311,6 +343,7 @@ def settings_of(spec: WorkerSpec) -> Settings:
 def agents_of(spec: WorkerSpec, settings: Settings) -> Iterable[Agent]:
     """The agents of a worker."""
     fate, tally = Fate(spec.death, Path(spec.orders)), TallyFile(Path(spec.tally))
+    note_what_is_alive(tally)
 
     def store(pulse: Pulse) -> StorePort:
         made: StorePort = Store(clickhouse_address(settings.clickhouse), pulse)

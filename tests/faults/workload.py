@@ -4,9 +4,11 @@ A seed gives the same data whenever it is run, but for the day: everything is mo
 nobody is alerted about history.
 """
 
+import heapq
 import time
 from collections.abc import Iterable, Sequence
-from itertools import count, pairwise
+from itertools import accumulate, count, pairwise
+from operator import itemgetter
 from random import Random
 
 import msgspec
@@ -15,7 +17,7 @@ from processors.kinds import ERASE_REQUESTED
 from schemas.outputs import touchpoint_ref
 from schemas.placement import partition_of
 from schemas.touchpoint import Touchpoint
-from streams.producing.generator import GeneratedCompany
+from streams.producing.generator import SHORTEST_SPAN_DAYS, GeneratedCompany
 from tests.pipeline.test_oracle_in_sql import STEPS, wild_touchpoint
 from tests.pipeline.test_poison import POISON
 from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, touchpoint
@@ -30,6 +32,9 @@ _SHIFT = START - MONDAY
 #: When the sentinels come: every deadline of what happened before has passed.
 TIME_PASSED = _TODAY
 _SENTINELS_PER_PARTITION = 16
+_COMPANIES = 12
+_DAYS_BETWEEN = 4
+_TOUCHPOINTS_EACH = 15
 _ROUNDS = count(1)
 
 
@@ -44,6 +49,26 @@ def company(seed: int, persons: int, events: int, *, identities: bool = False) -
 def usual(seed: int, events: int) -> list[Touchpoint]:
     """What most experiments send: a company's life, lives at the edges, and sessions at the gap."""
     return company(seed, events // 12, events) + lives_that_make_no_sense(seed, 40) + at_the_gap()
+
+
+def customers_who_come_and_go(seed: int, events: int) -> list[Touchpoint]:
+    """Twelve companies, one every four days, whose customers leave after some fifteen touchpoints each.
+
+    In the middle as many leave as come, so nothing that a worker has to know of them grows: neither the number of
+    those whose journeys are open nor the length of their stories.
+    """
+    share = events // _COMPANIES
+    first = _TODAY - _UNTIL_ALL_DEADLINES - (SHORTEST_SPAN_DAYS + _COMPANIES * _DAYS_BETWEEN) * DAY
+    ways = []
+    for number in range(_COMPANIES):
+        start = first + number * _DAYS_BETWEEN * DAY
+        made = GeneratedCompany(
+            persons=share // _TOUCHPOINTS_EACH, events=share, seed=seed, start=start, span_days=SHORTEST_SPAN_DAYS
+        )
+        sent = list(made.touchpoints())
+        # Late ones stay where they were sent: behind whatever had happened by then.
+        ways.append(zip(accumulate((one.occurred_at for one in sent), max), count(), sent))
+    return [one for _, _, one in heapq.merge(*ways, key=itemgetter(0))]
 
 
 def at_the_gap(persons: int = 20) -> list[Touchpoint]:

@@ -10,8 +10,6 @@ from tests.faults.run import Run
 
 #: Touchpoints and persons in the memory of each worker: so few that it is full when a process is warm.
 _REMEMBERS, _KNOWS = 1_000, 500
-#: Customers of an even load: who is new takes some memory for good, a deadline, until caches are full of them.
-_CUSTOMERS = 2_000
 
 
 @experiment("a fault at random every minute, or six in all where there is less time")
@@ -41,8 +39,10 @@ def soak(run: Run, scale: Scale) -> None:
 @experiment("no fault, and an even load all the time: whether memory stays flat")
 def steady(run: Run, scale: Scale) -> None:
     acts.staff(run, max_touchpoints=_REMEMBERS, max_persons=_KNOWS)
-    run.note(f"the worker remembers {_REMEMBERS} touchpoints and {_KNOWS} persons at most; there are {_CUSTOMERS}")
-    with acts.producing(run, workload.company(run.seed, _CUSTOMERS, scale.events), scale.seconds) as is_over:
+    run.note(f"the worker remembers {_REMEMBERS} touchpoints and {_KNOWS} persons at most; customers come and go")
+    # Who stays has a story that gets longer, and whoever is in a flush is in memory with all of it, whatever the caps.
+    customers = workload.customers_who_come_and_go(run.seed, scale.events)
+    with acts.producing(run, customers, scale.seconds) as is_over:
         while not is_over():
             time.sleep(1.0)
 
