@@ -277,7 +277,12 @@ class AlertsAgent:
         self._settled[:] = found.settled
         versions = [one.version for one in open_incidents] + [one.version for one in waiting]
         self._last = max((now - 1, *versions))
-        for record in found.needless:
+        # What a channel was to get that is no more is given up too.
+        gone = [record for record in found.waiting if record.channel not in self._channels]
+        self._settled += [
+            Settled(notice_id=one.notice_id, channel=one.channel, settlement=Settlement.SUPERSEDED) for one in gone
+        ]
+        for record in (*found.needless, *gone):
             state = Settlement.SUPERSEDED.value
             await self._note(
                 msgspec.structs.replace(record, state=state, settled_at=now, version=max(record.version + 1, now))

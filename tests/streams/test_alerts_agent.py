@@ -355,6 +355,25 @@ def test_a_changed_file_is_taken_and_a_wrong_one_is_not(desk: Desk) -> None:
     run(desk, scenario)
 
 
+def test_what_a_channel_was_to_get_is_given_up_when_the_file_names_it_no_more(desk: Desk) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(AT_ONCE)
+        desk.floor.answer_always(BUSY)
+        agent = await desk.agent()
+        await desk.deliver(agent, friction("f1", severity=5))
+        await eventually(lambda: len(desk.floor.received) == 1 and len(desk.told) == 1)
+        await agent.close()
+        only_desk = AT_ONCE.replace("  - channels: [floor]\n    min_severity: 4\n", "")
+        desk.routing.write_text("".join(line for line in only_desk.splitlines(keepends=True) if "FLOOR" not in line))
+        agent = await desk.agent()
+        await desk.pass_time(agent, 10.0)
+        assert sorted(row["state"] for row in desk.rows("alert_notices")) == ["delivered", "superseded"]
+        assert len(desk.floor.received) == 1
+        await agent.close()
+
+    run(desk, scenario)
+
+
 def test_somebody_acknowledges_assigns_and_snoozes_and_the_incident_says_so(desk: Desk) -> None:
     async def scenario(desk: Desk) -> None:
         agent = await desk.agent()
