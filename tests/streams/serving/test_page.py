@@ -124,7 +124,7 @@ def test_words_of_the_filters_are_counted_as_the_filters_count(page: Page) -> No
 
 
 def test_a_word_that_the_local_engine_refuses_in_sql_can_be_looked_for(page: Page) -> None:
-    for text in ("file", "'; DROP TABLE frictions; --", "\\", "%", "ü{days:UInt32}", "\x00"):
+    for text in ("file", "'; DROP TABLE frictions; --", "\\zz", "%zz", "ü{days:UInt32}", "\x00"):
         assert page.ask("frictions", text=text).records == []
 
 
