@@ -73,13 +73,13 @@ def _header(report: WeekReport, words: Words) -> Html:
 
 def _totals(report: WeekReport, words: Words) -> Html:
     now, before = report.totals, report.before
-    figures: list[tuple[str, float, float | None]] = [
-        ("minutes_lost", now.minutes, None if before is None else before.minutes),
-        ("frictions", now.frictions, None if before is None else before.frictions),
-        ("severe", now.severe, None if before is None else before.severe),
-        ("persons", now.persons, None if before is None else before.persons),
+    figures = [
+        _figure(words, "minutes_lost", now.minutes, None if before is None else before.minutes),
+        _figure(words, "frictions", now.frictions, None if before is None else before.frictions),
+        _figure(words, "severe", now.severe, None if before is None else before.severe),
+        _figure(words, "persons", now.persons, None if before is None else before.persons),
     ]
-    return element("section", *(_figure(words, *figure) for figure in figures), class_="figures")
+    return element("section", *figures, class_="figures")
 
 
 def _figure(words: Words, name: str, now: float, before: float | None) -> Html:
