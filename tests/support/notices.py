@@ -145,7 +145,7 @@ def any_subjects(draw: st.DrawFn) -> Subject:
         opened_at=draw(_numbers),
         customers=draw(st.integers(-1, 2**40)),
         frictions=draw(st.integers(-1, 2**40)),
-        minutes=draw(st.floats()),
+        minutes=draw(st.floats(allow_nan=False, allow_infinity=False)),
         sentence_en=text,
         sentence_de=text,
         evidence=(text,) * draw(st.integers(0, 8)),
@@ -154,7 +154,7 @@ def any_subjects(draw: st.DrawFn) -> Subject:
         person_key=text,
         journey_id=text,
         this_week=draw(st.integers(-1, 2**40)),
-        usual_week=draw(st.one_of(st.none(), st.floats())),
+        usual_week=draw(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))),
     )
 
 
