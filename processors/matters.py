@@ -16,7 +16,7 @@ _LASTING_TYPES: Final = frozenset({"order", "claim", "promise"})
 _UNRELATED_TYPES: Final = frozenset({"campaign", "form", "session", "incident", "change"})
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def matter_keys(objects: tuple[str, ...], topic: str | None) -> tuple[str, ...]:
     """Keys of the matter in a touchpoint, sorted strongest first; empty when it names none.
 

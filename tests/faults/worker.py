@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,7 @@ from tests.faults.spec import Death, Plant, WorkerSpec
 from tests.support.faults import Moment
 
 _T = TypeVar("_T")
+_OURS = frozenset({"schemas", "processors", "sinks", "streams"})
 _LATE_BY_S = 20.0
 _GAP_MINUTES = 30.0
 _MILLISECOND_IN_MINUTES = 1 / 60_000
@@ -211,6 +213,15 @@ class TallyFile:
         self._out.write(msgspec.json.encode({"pid": os.getpid(), **what}) + b"\n")
 
 
+def remember_at_most(results: int) -> None:
+    """Have no cache of our functions hold more results: what fills for hours in a worker is full after minutes."""
+    small: dict[int, Any] = {}
+    for module in [module for name, module in sys.modules.items() if name.partition(".")[0] in _OURS]:
+        for name, value in list(vars(module).items()):
+            if hasattr(value, "cache_parameters") and (value.cache_parameters()["maxsize"] or 0) > results:
+                setattr(module, name, small.setdefault(id(value), lru_cache(results)(value.__wrapped__)))
+
+
 class _Malloced(ctypes.Structure):
     """`struct mallinfo2` of glibc: https://man7.org/linux/man-pages/man3/mallinfo.3.html."""
 
@@ -373,6 +384,7 @@ def main() -> None:
     configure_logs()
     spec = msgspec.json.decode(sys.argv[1], type=WorkerSpec)
     settings = settings_of(spec)
+    remember_at_most(spec.max_persons)
     if spec.knows_other_contracts:
         know_other_times()
 
