@@ -19,7 +19,7 @@ SMALL = Scale(events=600, seconds=8, deaths=8)
     [
         ("kill-at-each-step", 101),
         ("clickhouse-killed", 102),
-        ("ranges-again", 103),
+        pytest.param("ranges-again", 103, marks=pytest.mark.long),
         pytest.param("shuffled", 104, marks=pytest.mark.long),
     ],
 )

@@ -351,7 +351,8 @@ def test_every_view_for_analysts_is_compared_or_asked_elsewhere() -> None:
     plain = {
         "v_persons", "v_sessions", "v_journeys", "v_frictions", "v_effort_postings",
         "v_effort_accounts", "v_person_identifiers", "v_identity_links", "v_identity_review", "v_incidents",
-        "v_erasures", "v_rule_changes", "v_producers", "v_dead_letters", "v_alerts", "v_journey_daily",
+        "v_erasures", "v_rule_changes", "v_producers", "v_dead_letters", "v_alerts", "v_alert_incidents",
+        "v_alert_notices", "v_alert_actions", "v_journey_daily",
     }  # fmt: skip
     assert {*VIEWS, *PARAMETERISED_VIEWS} - asked == plain
 

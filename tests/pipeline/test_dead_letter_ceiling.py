@@ -13,7 +13,7 @@ from tests.support.deadline import wait_until
 from tests.support.running_stack import Stack, running_stack
 from tests.support.touchpoints import touchpoint
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.long]
 
 PARTITION = 2
 ACCEPTED = re.compile(r"JOURNEYS_DEAD_LETTERS__ACCEPTED=(?P<value>\S+) ")

@@ -8,7 +8,7 @@ import pytest
 from schemas.json_form import milliseconds
 from tests.support.running_stack import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 _STORES = "touchpoints persons sessions journeys frictions effort_postings identity_links person_identifiers".split()
 

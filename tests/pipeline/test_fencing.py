@@ -14,7 +14,7 @@ from tests.support.holding_proxy import holding_proxy
 from tests.support.offset_observer import observed_offsets
 from tests.support.running_stack import running_stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.kafka]
+pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.long]
 
 GROUPS = ("journeys-intake", "journeys-journeys", "journeys-dead-letters")
 

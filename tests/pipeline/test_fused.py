@@ -49,6 +49,7 @@ def stop_worker(stack: Stack) -> dict[str, int]:
     return {name: int(number) for name, number in re.findall(r'"?(\w+)"?[=:] ?(\d+)', told[-1])}
 
 
+@pytest.mark.long
 def test_both_modes_say_the_same_of_people_of_many_names_some_of_whom_lie_elsewhere(tmp_path: Path) -> None:
     truth = generated(tmp_path, "--identities", persons=70, events=700, seed=5)
     lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)

@@ -93,7 +93,10 @@ def found_persons(stack: Stack) -> set[frozenset[str]]:
 
 @pytest.mark.parametrize(
     "is_shuffled",
-    [pytest.param(False, id="as sent", marks=pytest.mark.long), pytest.param(True, id="shuffled")],
+    [
+        pytest.param(False, id="as sent", marks=pytest.mark.long),
+        pytest.param(True, id="shuffled", marks=pytest.mark.long),
+    ],
 )
 def test_people_of_many_names_are_one_person_each_whatever_the_order(
     stack: Stack, tmp_path: Path, *, is_shuffled: bool

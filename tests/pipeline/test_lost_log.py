@@ -22,7 +22,7 @@ from tests.support.deadline import wait_until
 from tests.support.running_stack import Stack, running_stack
 from tests.support.touchpoints import touchpoint
 
-pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.stack, pytest.mark.kafka, pytest.mark.timeout(1800), pytest.mark.long]
 
 READERS = {TOUCHPOINTS: "intake", KEYED: "journeys", OUTBOX: "alerts"}
 

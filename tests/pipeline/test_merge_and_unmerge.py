@@ -19,7 +19,7 @@ from tests.support.generated import generated
 from tests.support.running_stack import Stack, running_stack
 from tests.support.touchpoints import HOUR, MONDAY
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 PERSONS = 10_000
 PAIRS = 1_000

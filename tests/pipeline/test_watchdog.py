@@ -11,7 +11,7 @@ from tests.support.deadline import wait_until
 from tests.support.generated import generated
 from tests.support.running_stack import running_stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 LIMITS = {"JOURNEYS_WATCHDOG__STANDSTILL_S": "2"}
 OUTAGE_S = 15.0
