@@ -99,6 +99,7 @@ def never_met(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         return settled(other, 2 + len(CALLERS) + 1)
 
 
+@pytest.mark.long
 def test_three_names_are_one_person_who_can_be_parted_exactly_and_joined_again(
     stack: Stack, never_met: dict[str, list[dict[str, Any]]]
 ) -> None:

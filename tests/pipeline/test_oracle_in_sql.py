@@ -106,6 +106,7 @@ def assert_sql_agrees(stack: Stack, *, has_effort: bool = True) -> None:
     assert (ledger.postings > 0, *ledger[1:]) == ((True, 1, 4, 0, 0, 0) if has_effort else (False, 0, 0, 0, 0, 0))
 
 
+@pytest.mark.long
 def test_sql_agrees_on_generated_data_with_late_and_repeated_touchpoints(stack: Stack, tmp_path: Path) -> None:
     truth = generated(tmp_path, "--identities", persons=150, events=3000, seed=8)
     lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
