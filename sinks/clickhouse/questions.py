@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from clickhouse_driver.errors import ServerException
@@ -76,8 +77,10 @@ class Reading:
             raise _meaning(error, self._address) from error
         return Answer(tuple(name for name, _ in described), tuple(kind for _, kind in described), rows)
 
-    def ask_in_parts(self, sql: str, rows: int) -> Generator[Answer]:
+    def ask_in_parts(self, sql: str, rows: int, parameters: Mapping[str, object] | None = None) -> Generator[Answer]:
         """The same in parts of so many rows, as they come, the first of which may hold none; then the connection ends.
+
+        `parameters` fill `%(name)s` places.
 
         Raises:
             QuestionRefused: the query is wrong or takes more than the limits allow, which may come late.
@@ -85,7 +88,10 @@ class Reading:
 
         """
         try:
-            chunks = self._client.execute_iter(sql, with_column_types=True, settings=self._settings, chunk_size=rows)
+            filling = dict(parameters) if parameters else None
+            chunks = self._client.execute_iter(
+                sql, filling, with_column_types=True, settings=self._settings, chunk_size=rows
+            )
             first = next(chunks)
             described = first[0]
             columns, types = (tuple(part) for part in zip(*described, strict=True))
@@ -94,6 +100,8 @@ class Reading:
                 yield Answer(columns, types, chunk)
         except ANSWER_ERRORS as error:
             raise _meaning(error, self._address) from error
+        except VALUE_ERRORS as error:
+            raise QuestionRefused(str(error)) from error
         finally:
             self.close()
 
@@ -108,22 +116,15 @@ class Reading:
 
 def ask_in_blocks(
     address: ClickHouseAddress, sql: str, parameters: Mapping[str, object], rows: int
-) -> Iterator[list[tuple[Any, ...]]]:
+) -> Iterator[Sequence[tuple[Any, ...]]]:
     """Rows of the answer of one query, which may only read, at most so many at a time.
 
     What comes is handed on as it comes, so that an answer may be larger than memory. Raises as `ask` does, while the
     blocks are read.
     """
-    client = connect(address, whole_within_s=math.inf)
-    try:
-        # The driver frees the connection only when all was read; whoever stops before that has it closed here.
-        yield from client.execute_iter(sql, dict(parameters), chunk_size=rows, settings={"readonly": 2})
-    except ANSWER_ERRORS as error:
-        raise _meaning(error, address) from error
-    except VALUE_ERRORS as error:
-        raise QuestionRefused(str(error)) from error
-    finally:
-        client.disconnect()
+    # Whoever stops before all was read has the connection closed here.
+    with closing(Reading(address, {}).ask_in_parts(sql, rows, parameters)) as parts:
+        yield from (part.rows for part in parts if part.rows)
 
 
 def _meaning(error: Exception, address: ClickHouseAddress) -> Exception:
