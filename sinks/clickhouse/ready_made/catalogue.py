@@ -70,7 +70,7 @@ def literal(value: Value) -> str:
             return "[" + ", ".join(literal(each) for each in value) + "]"
 
 
-_BEHIND: Final = "From the table of contacts: a minute or more behind (see [rollups](#rollups))."
+_BEHIND: Final = "From the table of contacts: a minute or more behind."
 _DEFAULTS: Final = "Windows and weights are our defaults."
 READY_MADE: Final = (
     ReadyMade(
