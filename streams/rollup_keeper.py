@@ -1,4 +1,4 @@
-"""Keeps the rollups in ClickHouse right while a worker runs: every minute, in a thread of its own.
+"""Keeps the rollups in ClickHouse right while a worker runs: every minute or less often, in a thread of its own.
 
 One worker does it, the one that owns the first partition of the journeys. That two do it for a moment, when partitions
 move, does no harm. Nothing waits for it: what fails is told once and tried again the next time.
@@ -20,6 +20,14 @@ from streams.metrics import Sample
 
 _log = structlog.get_logger()
 _END_WITHIN_S: Final = 1.0
+#: A rest is at least so many times as long as the look before it: with tens of millions of touchpoints ClickHouse would
+#: do little else.
+_RESTS: Final = 9
+
+
+def rest_after(took_s: float, every_s: float) -> float:
+    """Seconds until the next look: as asked for, and longer where a look takes long."""
+    return max(every_s, _RESTS * took_s)
 
 
 class RollupKeeper:
@@ -65,15 +73,18 @@ class RollupKeeper:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Look every `every_s` seconds inside of the block."""
+        """Look every `every_s` seconds inside of the block, and less often where a look takes long."""
         if not self._every_s:
             yield
             return
         ending = threading.Event()
 
         def keep() -> None:
-            while not ending.wait(self._every_s):
+            rest_s = self._every_s
+            while not ending.wait(rest_s):
+                began = time.monotonic()
                 self.look()
+                rest_s = rest_after(time.monotonic() - began, self._every_s)
 
         thread = threading.Thread(target=keep, name="rollups", daemon=True)
         thread.start()

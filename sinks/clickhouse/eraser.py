@@ -20,6 +20,7 @@ _NAMED: Final = {
     "touchpoints": _HASHES.format("identities"),
     "persons": "arrayConcat([person_key, merged_into], identifiers)",
     **{table.name: "[person_key]" for table, _ in FACTS.values() if table is not PERSONS},
+    "contacts": "[person_key]",
     "alerts": "[person_key]",
     "alert_incidents": "person_keys",
     "alert_notices": "person_keys",
@@ -32,6 +33,7 @@ SELECT {id} AS id, argMax(person_key, version) AS holder FROM {table}
 WHERE {id} IN (SELECT {id} FROM {table} WHERE person_key IN %(keys)s)
 GROUP BY id HAVING holder IN %(keys)s
 """
+_HELD_CONTACTS: Final = _HELD.format(id="contact_id", table="contacts")
 #: Entries of the ledger tell no person; their frictions do.
 _FROM: Final = {
     "alerts": (
@@ -84,6 +86,7 @@ class Eraser:
         for some in _parts(erased):
             parameters = _parameters(some)
             self._delete_touchpoints(parameters)
+            self._delete_contacts(parameters)
             self._delete_facts(parameters)
             self._change("alerts", "DELETE WHERE person_key IN %(keys)s", parameters)
             # Teams were told of others there too: what is counted stays, what shows the person goes.
@@ -127,6 +130,12 @@ class Eraser:
             " WHERE hasAny(identities, %(names)s)",
             parameters,
         )
+
+    def _delete_contacts(self, parameters: dict[str, object]) -> None:
+        # After the touchpoints: whoever puts contacts together meanwhile looks afterwards whether somebody is erased.
+        ids = [id_ for id_, _ in self._execute(_HELD_CONTACTS, parameters, "reading contacts")]
+        self._delete_by_id("contacts", "contact_id", ids)
+        self._change("contacts", f"DELETE WHERE {_names('contacts')}", parameters)
 
     def _delete_facts(self, parameters: dict[str, object]) -> None:
         for table, id_column in FACTS.values():

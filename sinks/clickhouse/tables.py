@@ -388,6 +388,30 @@ FRICTION_HOURLY = _table(
     is_deleted="UInt8",
 )
 
+CONTACTS = _table(
+    "contacts",
+    tenant=_WORD,
+    started_at=_TIME,
+    contact_id=_TEXT,
+    person_key=_TEXT,
+    channel=_WORD,
+    kind=_WORD,
+    ended_at=_TIME,
+    team=_WORD,
+    touchpoint=_TEXT,
+    topic=_WORD,
+    reason=_WORD,
+    matters="Array(String)",
+    touches="UInt64",
+    is_blocked="Bool",
+    is_answer_known="Bool",
+    is_answered="Bool",
+    first_answer_at=_TIME,
+    outcome=_WORD,
+    version="UInt64",
+    is_deleted="UInt8",
+)
+
 JOURNEY_DAILY = _table(
     "journey_daily",
     tenant=_WORD,
@@ -515,6 +539,7 @@ TABLES: tuple[Table, ...] = (
     ALERTS,
     FRICTION_HOURLY,
     JOURNEY_DAILY,
+    CONTACTS,
     ALERT_INCIDENTS,
     ALERT_NOTICES,
     ALERT_ACTIONS,

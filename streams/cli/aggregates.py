@@ -28,11 +28,11 @@ def check(data_dir: DataDir = None, clickhouse: ClickHouse = None, as_json: AsJs
     found = _each(differing_days, data_dir, clickhouse)
     _tell(found, as_json=as_json)
     if not as_json:
-        names = " and ".join(rollup.name for rollup in ROLLUPS)
+        *names, last = (rollup.name for rollup in ROLLUPS)
         typer.echo(
             "cells that are not what the base says; they are rebuilt within a minute, or by journeys refresh-aggregates"
             if found
-            else f"{names} say what their base tables say"
+            else f"{', '.join(names)} and {last} say what their base tables say"
         )
     if found:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from sinks.clickhouse.errors import StoreUnavailable
 from sinks.clickhouse.rollups.upkeep import ROLLUPS, Differing, Rollup
 from streams import rollup_keeper
 from streams.metrics import CATALOGUE
-from streams.rollup_keeper import RollupKeeper
+from streams.rollup_keeper import RollupKeeper, rest_after
 
 NOWHERE = ClickHouseAddress(port=1)
 
@@ -99,3 +99,8 @@ def test_it_looks_again_and_again_while_at_work_and_never_with_zero_seconds(stor
             pass
     done = len(seen)
     assert done >= 3
+
+
+def test_a_look_that_takes_long_is_followed_by_a_rest_nine_times_as_long() -> None:
+    assert rest_after(6.6, 60.0) == 60.0
+    assert rest_after(20.0, 60.0) == 180.0

@@ -11,6 +11,7 @@ from processors.settings import CoreSettings
 from schemas.identity import PersonIdentifier
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.migrator import migrate
+from sinks.clickhouse.rollups.upkeep import ROLLUPS, rebuild
 from sinks.clickhouse.rows import (
     effort_posting_block,
     friction_block,
@@ -52,6 +53,8 @@ def stored_company(
         writer = Writer(address)
         store(writer, company)
         writer.close()
+        for rollup in ROLLUPS:
+            rebuild(address, rollup)
         yield StoredCompany(address, ports)
 
 

@@ -70,6 +70,7 @@ def literal(value: Value) -> str:
             return "[" + ", ".join(literal(each) for each in value) + "]"
 
 
+_BEHIND: Final = "From the table of contacts: a minute or more behind."
 _DEFAULTS: Final = "Windows and weights are our defaults."
 READY_MADE: Final = (
     ReadyMade(
@@ -114,6 +115,7 @@ READY_MADE: Final = (
             " something was not solved, not on the day on which customers came back."
         ),
         pitfalls=(
+            _BEHIND,
             "is_provisional marks days whose seven days are not over: their rate can only grow.",
             "Repetitions that the company asked for (a document, an appointment) are none.",
             (
@@ -201,6 +203,7 @@ READY_MADE: Final = (
         view="v_reachability",
         reading="Each row is an hour of the week on a channel. weekday 1 is Monday; hours are UTC.",
         pitfalls=(
+            _BEHIND,
             (
                 "Only attempts of which it is known what became of them: with a thread, an answer, or blocked. The"
                 " rest is unknown."
@@ -248,6 +251,7 @@ READY_MADE: Final = (
             " and overlap."
         ),
         pitfalls=(
+            _BEHIND,
             "It is a lower limit: only what a friction proves, and complaints.",
             "Changing a rule, or putting it in shadow, changes the share: see v_rule_changes.",
         ),
@@ -261,6 +265,7 @@ READY_MADE: Final = (
         view="v_next_contact",
         reading="After each contact for the reason: the next contact of the same customer within 30 days, or none.",
         pitfalls=(
+            _BEHIND,
             "The reason is what the producer sends in reason, else the topic.",
             (
                 "In the last 30 days those who came again are known, those who will not are not: shares of contacts"

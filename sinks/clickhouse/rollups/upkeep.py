@@ -9,6 +9,8 @@ base for all days once: see docs/performance-sink.md.
 Two that rebuild at the same time write the same. One that saw less and came last is corrected by the next rebuilding.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final
 
@@ -18,7 +20,7 @@ from clickhouse_driver import Client
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.errors import ANSWER_ERRORS, understood
-from sinks.clickhouse.tables import FRICTION_HOURLY, JOURNEY_DAILY, Table
+from sinks.clickhouse.tables import CONTACTS, FRICTION_HOURLY, JOURNEY_DAILY, Table
 
 _BOOK_KEEPING: Final = ("version", "is_deleted")
 
@@ -59,6 +61,7 @@ ROLLUPS: Final = (
         JOURNEY_DAILY,
         ("tenant", "day", "topic", "first_channel", "last_channel", "status", "outcome", "last_step"),
     ),
+    Rollup(CONTACTS, ("tenant", "started_at", "contact_id")),
 )
 
 
@@ -73,10 +76,10 @@ class Differing(msgspec.Struct, frozen=True):
     too_many: int
 
 
-#: Every cell of which the base or the rollup knows something else, with what the base says: nothing, where the cell is
-#: one too many.
+#: Every cell of which the base or the rollup knows something else, with what the base says; where the cell is one too
+#: many, with what the rollup said: whose contact it was, so that it is found when that person is erased.
 _CELLS = """
-SELECT {keys}, anyIf(cell, is_base) AS told, max(is_base) AS is_in_base, min(is_base) = 0 AS is_in_rollup
+SELECT {keys}, argMax(cell, is_base) AS told, max(is_base) AS is_in_base, min(is_base) = 0 AS is_in_rollup
 FROM (
     SELECT {keys}, ({values}) AS cell, true AS is_base FROM ({base})
     UNION ALL
@@ -88,13 +91,20 @@ HAVING NOT is_in_base OR NOT is_in_rollup OR told != anyIf(cell, NOT is_base)
 _DIFFERING = """
 SELECT tenant, toString(toDate({at})) AS day, countIf(NOT is_in_rollup), countIf(is_in_base AND is_in_rollup),
     countIf(NOT is_in_base)
-FROM ({cells}) GROUP BY tenant, day ORDER BY tenant, day
+FROM {found} GROUP BY tenant, day ORDER BY tenant, day
 """
+#: The version is one more than any before, those of cells that are gone among them, which FINAL does not show.
+#: What differs is found once, and told and written from there: finding it is what costs.
+_FIND = "CREATE TEMPORARY TABLE differing_cells AS {cells}"
 #: The version is one more than any before, those of cells that are gone among them, which FINAL does not show.
 _REBUILD = """
 INSERT INTO {table} ({keys}, {values}, version, is_deleted)
-SELECT {keys}, {told}, (SELECT max(version) FROM {table}) + 1, NOT is_in_base FROM ({cells})
+SELECT {keys}, {told}, (SELECT max(version) FROM {table}) + 1, NOT is_in_base FROM differing_cells
 """
+_ERASED = """
+SELECT DISTINCT person_key FROM {table} WHERE person_key IN (SELECT identifier FROM erased_identifiers)
+"""
+_FORGET = "ALTER TABLE {table} DELETE WHERE person_key IN %(erased)s SETTINGS mutations_sync = 2"
 
 
 def differing_days(address: ClickHouseAddress, rollup: Rollup) -> list[Differing]:
@@ -107,7 +117,8 @@ def differing_days(address: ClickHouseAddress, rollup: Rollup) -> list[Differing
         SchemaMismatch: tables or permissions are wrong.
 
     """
-    return [Differing(rollup.name, *row) for row in _asked(address, rollup, _DIFFERING)]
+    with _asking(address, rollup) as ask:
+        return _told(rollup, ask(_DIFFERING.replace("{found}", f"({_CELLS})")))
 
 
 def rebuild(address: ClickHouseAddress, rollup: Rollup) -> list[Differing]:
@@ -118,31 +129,47 @@ def rebuild(address: ClickHouseAddress, rollup: Rollup) -> list[Differing]:
         SchemaMismatch: tables or permissions are wrong.
 
     """
-    found = differing_days(address, rollup)
-    if found:
-        _asked(address, rollup, _REBUILD)
-    return found
+    with _asking(address, rollup) as ask:
+        ask(_FIND.replace("{cells}", _CELLS))
+        found = _told(rollup, ask(_DIFFERING.replace("{found}", "differing_cells")))
+        if found:
+            ask(_REBUILD)
+        if found and "person_key" in rollup.values:
+            # Somebody may have been erased between the reading and the writing.
+            erased = tuple(person for (person,) in ask(_ERASED))
+            if erased:
+                ask(_FORGET, {"erased": erased})
+        return found
 
 
-def _asked(address: ClickHouseAddress, rollup: Rollup, sql: str) -> list[Any]:
+def _told(rollup: Rollup, rows: list[Any]) -> list[Differing]:
+    return [Differing(rollup.name, *row) for row in rows]
+
+
+@contextmanager
+def _asking(address: ClickHouseAddress, rollup: Rollup) -> Iterator[Callable[..., list[Any]]]:
+    """Statements about a rollup over one connection."""
     client: Client = connect(address)
+
+    def ask(sql: str, parameters: dict[str, Any] | None = None) -> list[Any]:
+        rows: list[Any] = client.execute(_filled(rollup, sql), parameters)
+        return rows
+
     try:
-        rows: list[Any] = client.execute(_filled(rollup, sql))
+        yield ask
     except ANSWER_ERRORS as error:
         raise understood(error, f"rebuilding {rollup.name} at {address}") from error
     finally:
         client.disconnect()
-    return rows
 
 
 def _filled(rollup: Rollup, sql: str) -> str:
     """A statement about a rollup; all names in it are ours."""
-    words = {
-        "table": rollup.name,
-        "at": rollup.at,
-        "keys": ", ".join(rollup.keys),
-        "values": ", ".join(rollup.values),
-        "told": ", ".join(f"told.{place} AS {name}" for place, name in enumerate(rollup.values, 1)),
-        "base": rollup.base,
-    }
-    return sql.format(**words, cells=_CELLS.format(**words))
+    return sql.format(
+        table=rollup.name,
+        at=rollup.at,
+        keys=", ".join(rollup.keys),
+        values=", ".join(rollup.values),
+        told=", ".join(f"told.{place} AS {name}" for place, name in enumerate(rollup.values, 1)),
+        base=rollup.base,
+    )

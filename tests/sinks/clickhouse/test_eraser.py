@@ -119,6 +119,11 @@ class World:
             alert_block([told], token_prefix="t"),
         ]
 
+    def came(self, who: str, version: int, suffix: str = "") -> None:
+        """A contact, as the keeper of rollups writes it."""
+        row = (self.name, MONDAY // 1000, f"{self.name}/t/{suffix or who}", identifier_of(who), version)
+        self._client.execute("INSERT INTO contacts (tenant, started_at, contact_id, person_key, version) VALUES", [row])
+
     def rows(self, table: str, columns: str) -> list[tuple[object, ...]]:
         sql = f"SELECT {columns} FROM {table} WHERE tenant = %(tenant)s ORDER BY ALL"
         found: list[tuple[object, ...]] = self._client.execute(sql, {"tenant": self.name})
@@ -176,6 +181,8 @@ def test_nothing_of_an_identity_is_left(world: World, eraser: Eraser) -> None:
             [a_notice_record(f"n{world.name}", tenant=world.name, person_keys=(anna,), content=anna)], token_prefix="t"
         ),
     )
+    for who, version in ((world.anna, 1), (world.anna, 2), (world.ben, 1)):
+        world.came(who, version)
     gone = [world.erased(world.anna)]
     # The same block at once again is no new row.
     assert eraser.count(gone) == {
@@ -186,6 +193,7 @@ def test_nothing_of_an_identity_is_left(world: World, eraser: Eraser) -> None:
             "journeys": 2,
             "frictions": 2,
             "effort_postings": 2,
+            "contacts": 2,
             "alerts": 2,
             "alert_incidents": 1,
             "alert_notices": 1,
@@ -204,14 +212,17 @@ def test_nothing_of_an_identity_is_left(world: World, eraser: Eraser) -> None:
     left = {table: len(world.rows(table, "tenant")) for table in ("sessions", "journeys", "frictions", "alerts")}
     assert left == {"sessions": 1, "journeys": 1, "frictions": 1, "alerts": 1}
     assert len(world.rows("effort_postings", "tenant")) == 1
+    assert world.rows("contacts", "person_key") == [(ben,)]
     assert world.rows("alert_incidents", "samples, person_keys, customers") == [("[]", [], 1)]
     assert world.rows("alert_notices", "content, person_keys, customers") == [("", [], 1)]
 
 
 def test_what_an_earlier_holder_published_does_not_come_to_light(world: World, eraser: Eraser) -> None:
     world.write(*world.facts(world.ben, 1, "same"), *world.facts(world.anna, 2, "same"))
+    world.came(world.ben, 1, "same")
+    world.came(world.anna, 2, "same")
     world.erase(eraser)
-    for table in ("sessions", "journeys", "frictions", "effort_postings", "alerts"):
+    for table in ("sessions", "journeys", "frictions", "effort_postings", "alerts", "contacts"):
         assert world.rows(table, "tenant") == []
 
 

@@ -10,6 +10,7 @@ from schemas.outputs import Check, Evidence, Friction
 from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
+from sinks.clickhouse.rollups.upkeep import ROLLUPS, rebuild
 from sinks.clickhouse.rows import effort_posting_block, friction_block, journey_block, touchpoint_block
 from sinks.clickhouse.writer import Writer
 from tests.support.facts import friction, journey, posting
@@ -50,6 +51,8 @@ class Tenant:
         """So far event time has come; store all."""
         self.happened("page.viewed", at, "end", who="e" * 32, channel="web")
         self._writer.insert(touchpoint_block(self._stories, token_prefix=self.name))
+        for rollup in ROLLUPS:
+            rebuild(self._address, rollup)
 
     def found(self, *frictions: Friction) -> None:
         of_us = [msgspec.structs.replace(one, tenant=self.name) for one in frictions]

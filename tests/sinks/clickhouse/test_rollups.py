@@ -9,19 +9,29 @@ import pytest
 from clickhouse_driver import Client
 from typer.testing import CliRunner
 
+from schemas.erasure import ErasedIdentifier
+from schemas.identity import PersonIdentifier
 from schemas.outputs import Check, Friction
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.errors import StoreUnavailable
 from sinks.clickhouse.migrator import migrate
 from sinks.clickhouse.rollups.upkeep import ROLLUPS, Differing, Rollup, differing_days, rebuild
-from sinks.clickhouse.rows import effort_posting_block, friction_block, journey_block
+from sinks.clickhouse.rows import (
+    effort_posting_block,
+    erased_block,
+    friction_block,
+    identifier_block,
+    journey_block,
+    touchpoint_block,
+)
 from sinks.clickhouse.writer import Writer
 from streams.cli.main import app
 from tests.support.facts import Withdrawn, friction, journey, posting
-from tests.support.touchpoints import DAY, HOUR, MONDAY
+from tests.support.touchpoints import DAY, HOUR, MINUTE, MONDAY, applied, touchpoint
 
-FRICTIONS, JOURNEYS = ROLLUPS
+FRICTIONS, JOURNEYS, CONTACTS = ROLLUPS
+ANNA, BEN = "a" * 32, "b" * 32
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +46,10 @@ def apart(engine: ClickHouseAddress) -> ClickHouseAddress:
 def client(apart: ClickHouseAddress) -> Iterator[Client]:
     """Empty tables."""
     client = connect(apart)
-    for table in ("frictions", "journeys", "effort_postings", "friction_hourly", "journey_daily"):
+    for table in (
+        "touchpoints", "person_identifiers", "erased_identifiers", "frictions", "journeys", "effort_postings",
+        "friction_hourly", "journey_daily", "contacts",
+    ):  # fmt: skip
         client.execute(f"TRUNCATE TABLE {table}")
     yield client
     client.disconnect()
@@ -58,6 +71,30 @@ def redirect(**fields: Any) -> Friction:
 
 def store(writer: Writer, *frictions: Any, version: int = 1) -> None:
     writer.insert(friction_block([(one, version) for one in frictions], token_prefix=f"v{version}"))
+
+
+def happened(writer: Writer, kind: str, at: int, id_: str, who: str = ANNA, **told: Any) -> None:
+    """A touchpoint of Anna, by phone, if nothing else is said."""
+    one = touchpoint(kind, at, id=id_, identities=(f"customer_no:{who}",), **{"channel": "phone"} | told)
+    writer.insert(touchpoint_block([applied(one)], token_prefix=f"{id_}-{kind}"))
+
+
+def contacts(client: Client) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = client.execute(
+        "SELECT contact_id, person_key, touches, minutes_to_answer FROM v_contacts ORDER BY contact_id"
+    )
+    return found
+
+
+def identifier(hashed: str, person: str) -> PersonIdentifier:
+    return PersonIdentifier(
+        tenant="default", identifier=hashed, identity=f"customer_no:{hashed}", person_key=person, epoch=1,
+        is_placeholder=False, companions=1, refused=(), version=1,
+    )  # fmt: skip
+
+
+def contact_days(apart: ClickHouseAddress) -> list[tuple[str, int, int, int]]:
+    return [(told.day, told.missing, told.other, told.too_many) for told in rebuild(apart, CONTACTS)]
 
 
 def cells(client: Client) -> list[tuple[Any, ...]]:
@@ -174,6 +211,7 @@ def test_a_rollup_that_was_lost_is_made_anew(
 ) -> None:
     store(writer, friction(friction_id="1", anchor_at=MONDAY))
     writer.insert(journey_block([(journey(journey_id="1"), 1)], token_prefix="lost"))
+    happened(writer, "call.offered", MONDAY, "1")
     for _ in range(3):
         # The same rows again: ClickHouse must not take them for a repetition of an insert.
         assert [day.missing for day in rebuild(apart, rollup)] == [1]
@@ -225,6 +263,62 @@ def test_journeys_by_day_and_the_funnel_over_them_in_numbers(
     assert {(step, place): number for step, *numbers in whole for place, number in enumerate(numbers)} == summed
 
 
+def test_contacts_follow_what_comes_late_from_the_middle_of_a_conversation_and_from_before_it(
+    apart: ClickHouseAddress, client: Client, writer: Writer
+) -> None:
+    happened(writer, "call.offered", MONDAY + HOUR, "2", thread_id="t")
+    assert contact_days(apart) == [("2024-01-01", 1, 0, 0)]
+    assert contacts(client) == [("default/test/2", ANNA, 1, None)]
+    happened(
+        writer, "message.sent", MONDAY + HOUR + 5 * MINUTE, "3", thread_id="t", actor="agent", direction="outbound"
+    )
+    assert contact_days(apart) == [("2024-01-01", 0, 1, 0)]
+    assert contacts(client) == [("default/test/2", ANNA, 2, 5.0)]
+    # What began it the day before comes last: the contact is another one then, in another month.
+    happened(writer, "call.offered", MONDAY - HOUR, "1", thread_id="t")
+    assert contact_days(apart) == [("2023-12-31", 1, 0, 0), ("2024-01-01", 0, 0, 1)]
+    assert contacts(client) == [("default/test/1", ANNA, 3, 125.0)]
+    assert contact_days(apart) == []
+
+
+def test_contacts_follow_persons_who_turn_out_to_be_one(
+    apart: ClickHouseAddress, client: Client, writer: Writer
+) -> None:
+    happened(writer, "message.received", MONDAY, "1", thread_id="t", channel="chat")
+    happened(writer, "message.received", MONDAY + MINUTE, "2", who=BEN, thread_id="t", channel="chat")
+    happened(writer, "call.offered", MONDAY, "3", who=BEN)
+    assert contact_days(apart) == [("2024-01-01", 3, 0, 0)]
+    writer.insert(identifier_block([identifier(ANNA, ANNA), identifier(BEN, ANNA)], token_prefix="one"))
+    assert contact_days(apart) == [("2024-01-01", 0, 2, 1)]
+    assert contacts(client) == [("default/test/1", ANNA, 2, None), ("default/test/3", ANNA, 1, None)]
+
+
+def test_who_is_erased_while_contacts_are_put_together_is_in_none(
+    apart: ClickHouseAddress, client: Client, writer: Writer
+) -> None:
+    happened(writer, "call.offered", MONDAY, "1")
+    happened(writer, "call.offered", MONDAY, "2", who=BEN)
+    # Noted, and not taken out of the touchpoints: so it looks to who began to read before.
+    gone = ErasedIdentifier(
+        tenant="default", identifier=ANNA, identity=f"customer_no:{ANNA}", requested_at=MONDAY, source="desk", id="1",
+        version=1,
+    )  # fmt: skip
+    writer.insert(erased_block([gone], token_prefix="gone"))
+    rebuild(apart, CONTACTS)
+    assert client.execute("SELECT person_key FROM contacts") == [(BEN,)]
+
+
+def test_a_contact_that_is_gone_is_under_the_key_of_its_person_until_that_one_is_erased(
+    apart: ClickHouseAddress, client: Client, writer: Writer
+) -> None:
+    happened(writer, "call.offered", MONDAY, "1")
+    rebuild(apart, CONTACTS)
+    client.execute("TRUNCATE TABLE touchpoints")
+    rebuild(apart, CONTACTS)
+    assert client.execute("SELECT DISTINCT person_key FROM contacts WHERE is_deleted") == [(ANNA,)]
+    assert contacts(client) == []
+
+
 def test_after_any_changes_the_rollup_is_what_is_added_up_here(
     apart: ClickHouseAddress, client: Client, writer: Writer
 ) -> None:
@@ -266,7 +360,7 @@ def test_commands_say_where_rollups_differ_and_put_it_right(apart: ClickHouseAdd
     assert run("refresh-aggregates").stdout.splitlines()[-1] == "rebuilt 1 day"
     right = run("check-aggregates")
     assert right.exit_code == 0
-    assert right.stdout == "friction_hourly and journey_daily say what their base tables say\n"
+    assert right.stdout == "friction_hourly, journey_daily and contacts say what their base tables say\n"
     assert run("refresh-aggregates").stdout == "nothing differed\n"
     assert run("check-aggregates", "--json").stdout == ""
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.stack
 DATABASE = "analysts"
 FLUSHES, ROWS = 20, 50
 #: A flush is one insert, of which readers see all or nothing; the timeline has the touchpoints of Anna.
-COUNTED = "SELECT count() FROM v_contacts"
+COUNTED = "SELECT count() FROM activity_stream WHERE activity = 'call.offered'"
 TIMELINE = "SELECT countIf(what = 'touchpoint') FROM v_person_timeline(person_key = '{person}')"
 RANKED = "SELECT sum(frictions) FROM v_friction_ranking"
 QUESTIONS = (COUNTED, TIMELINE.format(person=ANNA), RANKED)
