@@ -46,7 +46,8 @@ class Visit:
     def add(self, entry: Entry, end: int) -> None:
         """Take the next touchpoint of the session."""
         self.last = entry
-        self.ended_at = max(self.ended_at, end)
+        if end > self.ended_at:
+            self.ended_at = end
         self.touches += 1
         if entry.touchpoint.channel not in self.channels:
             self.channels.append(entry.touchpoint.channel)
@@ -80,8 +81,11 @@ def join_session(visits: list[Visit], entry: Entry, settings: CoreSettings) -> V
     `session_gap_ms` still joins, so sessions of a person are disjoint by more than the gap.
     """
     end = entry.end if settings.session_end is SessionEnd.ENDED_AT else entry.start
-    if visits and entry.start - visits[-1].ended_at <= settings.session_gap_ms:
-        visits[-1].add(entry, end)
-    else:
-        visits.append(Visit(entry, end))
-    return visits[-1]
+    if visits:
+        visit = visits[-1]
+        if entry.start - visit.ended_at <= settings.session_gap_ms:
+            visit.add(entry, end)
+            return visit
+    visit = Visit(entry, end)
+    visits.append(visit)
+    return visit
