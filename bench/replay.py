@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-import msgspec
 from aiokafka import ConsumerRecord
 
 from bench.load import as_record

@@ -107,18 +107,17 @@ def admit(
     tenant, blocked = touchpoint.tenant, settings.blocked
     if tenant in settings.blocked_by_tenant:
         blocked |= settings.blocked_by_tenant[tenant]
-    key, previous = keyring.keys_at(append_time)
-    before = () if previous is None else (previous,)
+    keys = keyring.keys_at(append_time)
     names_of = _names
     if touchpoint.kind == ERASE_REQUESTED:
         # Whoever asks has perhaps not been seen since a rotation, however long ago.
-        before = keyring.all_before(append_time)
+        keys = (*keys[:1], *keyring.all_before(append_time))
         # Nobody says which of those who are remembered is meant, so all are forgotten.
         _names.cache_clear()
         names_of = _names.__wrapped__
     elif len(tenant) + sum(map(len, touchpoint.identities)) > _SHORT:
         names_of = _names.__wrapped__
-    names = names_of(touchpoint.identities, tenant, blocked, key, before, keyring.partitions)
+    names = names_of(touchpoint.identities, tenant, blocked, keys, keyring.partitions)
     if names is None:
         return Refusal("missing_identity", "identities", "every identity is malformed or a placeholder")
     skew = 0
@@ -142,7 +141,7 @@ def admit(
             f"{-age // _MINUTE_MS} minutes ahead, limit {settings.max_ahead_ms // _MINUTE_MS}",
         )
     # Last, so that what is refused for good is not said to wait for a key.
-    if key is None:
+    if not keys:
         return Refusal("key_missing", "identities", "appended before the oldest key of the secret file began")
     identities, identity_hash, rotated = names
     end = touchpoint.ended_at
@@ -174,18 +173,17 @@ def _names(
     identities: tuple[str, ...],
     tenant: str,
     blocked: frozenset[str],
-    key: bytes | None,
-    before: tuple[bytes, ...],
+    keys: tuple[bytes, ...],
     partitions: int,
 ) -> _Names | None:
-    """Names under a key and those before it, none of them without a key; `None` when no identity is usable."""
+    """Names under a key and those before it, none without a key; `None` when no identity is usable."""
     usable = tuple(usable_identities(identities, blocked))
     if not usable:
         return None
-    if key is None:
+    if not keys:
         return _Names((), "", ())
-    now = _hashed(key, tenant, usable, partitions)
-    rotated = (name for secret in before for name in _hashed(secret, tenant, usable, partitions))
+    now = _hashed(keys[0], tenant, usable, partitions)
+    rotated = (name for secret in keys[1:] for name in _hashed(secret, tenant, usable, partitions))
     return _Names(now, identifier_of(now[0]), tuple(rotated))
 
 

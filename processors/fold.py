@@ -73,8 +73,7 @@ class Fold:
         else:
             same_kind.append(entry)
         self.before_at, self.newest_at = self.newest_at, entry.start
-        if entry.end - entry.start > self.longest_ms:
-            self.longest_ms = entry.end - entry.start
+        self.longest_ms = max(self.longest_ms, entry.end - entry.start)
         roles = entry.roles
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
             self._trace(entry)

@@ -52,14 +52,15 @@ class Keyring:
             return None
         return self.keys[index - 1].secret
 
-    def keys_at(self, append_time: int) -> tuple[bytes | None, bytes | None]:
-        """Both: `current_at` and `previous_at`."""
+    def keys_at(self, append_time: int) -> tuple[bytes, ...]:
+        """The current key, and after it the previous one where there is one: see `current_at` and `previous_at`."""
         index = self._index(append_time)
         if index < 0:
-            return None, None
+            return ()
         key = self.keys[index]
-        has_previous = index > 0 and append_time - key.since < self.window_ms
-        return key.secret, self.keys[index - 1].secret if has_previous else None
+        if index and append_time - key.since < self.window_ms:
+            return key.secret, self.keys[index - 1].secret
+        return (key.secret,)
 
     def all_before(self, append_time: int) -> tuple[bytes, ...]:
         """All keys before the current one at the append time that the ring still holds, the latest first."""

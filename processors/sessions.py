@@ -46,8 +46,7 @@ class Visit:
     def add(self, entry: Entry, end: int) -> None:
         """Take the next touchpoint of the session."""
         self.last = entry
-        if end > self.ended_at:
-            self.ended_at = end
+        self.ended_at = max(self.ended_at, end)
         self.touches += 1
         if entry.touchpoint.channel not in self.channels:
             self.channels.append(entry.touchpoint.channel)
