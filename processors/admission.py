@@ -5,6 +5,7 @@ the same touchpoints with the same keys.
 """
 
 import hmac
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -108,7 +109,7 @@ def admit(
     if tenant in settings.blocked_by_tenant:
         blocked |= settings.blocked_by_tenant[tenant]
     keys = keyring.keys_at(append_time)
-    names_of = _names
+    names_of: Callable[..., _Names | None] = _names
     if touchpoint.kind == ERASE_REQUESTED:
         # Whoever asks has perhaps not been seen since a rotation, however long ago.
         keys = (*keys[:1], *keyring.all_before(append_time))
