@@ -5,8 +5,9 @@ the same touchpoints with the same keys.
 """
 
 import hmac
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -104,17 +105,21 @@ def admit(
     clock is corrected by the distance of `sent_at` to it when that is over `max_skew_ms`; imported history keeps its
     times.
     """
-    blocked = settings.blocked
-    if touchpoint.tenant in settings.blocked_by_tenant:
-        blocked |= settings.blocked_by_tenant[touchpoint.tenant]
+    tenant, blocked = touchpoint.tenant, settings.blocked
+    if tenant in settings.blocked_by_tenant:
+        blocked |= settings.blocked_by_tenant[tenant]
+    keys = keyring.keys_at(append_time)
+    names_of: Callable[..., _Names | None] = _names
     if touchpoint.kind == ERASE_REQUESTED:
+        # Whoever asks has perhaps not been seen since a rotation, however long ago.
+        keys = (*keys[:1], *keyring.all_before(append_time))
         # Nobody says which of those who are remembered is meant, so all are forgotten.
-        _usable.cache_clear()
-        _hashed.cache_clear()
-    length = len(touchpoint.tenant) + sum(map(len, touchpoint.identities))
-    is_short = length <= _SHORT and touchpoint.kind != ERASE_REQUESTED
-    usable = (_usable if is_short else _usable.__wrapped__)(touchpoint.identities, blocked)
-    if not usable:
+        _names.cache_clear()
+        names_of = _names.__wrapped__
+    elif len(tenant) + sum(map(len, touchpoint.identities)) > _SHORT:
+        names_of = _names.__wrapped__
+    names = names_of(touchpoint.identities, tenant, blocked, keys, keyring.partitions)
+    if names is None:
         return Refusal("missing_identity", "identities", "every identity is malformed or a placeholder")
     skew = 0
     if touchpoint.sent_at is not None and not touchpoint.backfill:
@@ -137,41 +142,52 @@ def admit(
             f"{-age // _MINUTE_MS} minutes ahead, limit {settings.max_ahead_ms // _MINUTE_MS}",
         )
     # Last, so that what is refused for good is not said to wait for a key.
-    key = keyring.current_at(append_time)
-    if key is None:
+    if not keys:
         return Refusal("key_missing", "identities", "appended before the oldest key of the secret file began")
-    if touchpoint.kind == ERASE_REQUESTED:
-        # Whoever asks has perhaps not been seen since a rotation, however long ago.
-        before = keyring.all_before(append_time)
-    else:
-        previous = keyring.previous_at(append_time)
-        before = () if previous is None else (previous,)
-    hashed = _hashed if is_short else _hashed.__wrapped__
-    identities = hashed(key, touchpoint.tenant, usable, keyring.partitions)
+    identities, identity_hash, rotated = names
     end = touchpoint.ended_at
     return AppliedTouchpoint(
         touchpoint=msgspec.structs.replace(touchpoint, identities=identities),
         event_time=event_time,
         end_time=event_time if end is None else max(event_time, end + skew),
-        identity_hash=identifier_of(identities[0]),
+        identity_hash=identity_hash,
         ingestion_time=append_time,
         is_time_corrected=skew != 0,
         origin_topic=position.topic,
         origin_partition=position.partition,
         origin_offset=position.offset,
         schema_id=schema_id,
-        rotated=tuple(
-            name for secret in before for name in hashed(secret, touchpoint.tenant, usable, keyring.partitions)
-        ),
+        rotated=rotated,
     )
 
 
-@lru_cache(_REMEMBERED)
-def _usable(identities: tuple[str, ...], blocked: frozenset[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(usable_identities(identities, blocked))
+class _Names(NamedTuple):
+    """Identities as `namespace:hash`, in their order, the hash of the first, and all of them under the keys before."""
+
+    identities: tuple[str, ...]
+    identity_hash: str
+    rotated: tuple[str, ...]
 
 
 @lru_cache(_REMEMBERED)
+def _names(
+    identities: tuple[str, ...],
+    tenant: str,
+    blocked: frozenset[str],
+    keys: tuple[bytes, ...],
+    partitions: int,
+) -> _Names | None:
+    """Names under a key and those before it, none without a key; `None` when no identity is usable."""
+    usable = tuple(usable_identities(identities, blocked))
+    if not usable:
+        return None
+    if not keys:
+        return _Names((), "", ())
+    now = _hashed(keys[0], tenant, usable, partitions)
+    rotated = (name for secret in keys[1:] for name in _hashed(secret, tenant, usable, partitions))
+    return _Names(now, identifier_of(now[0]), tuple(rotated))
+
+
 def _hashed(key: bytes, tenant: str, usable: tuple[tuple[str, str], ...], partitions: int) -> tuple[str, ...]:
     """Identities as `namespace:hash`, in their order."""
     return tuple(

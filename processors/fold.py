@@ -1,6 +1,6 @@
 """The fold: a person's touchpoints taken one after another in story order, kept ready for the next one."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from processors.acts import is_solution
 from processors.contacts import Contact, is_contact
@@ -13,6 +13,7 @@ from processors.timelines import Timeline
 
 #: Stands for a matter that a touchpoint does not name.
 UNNAMED = ""
+_LOOKING_AROUND: Final = QUIET | CONSENT | ENDING
 SELF_HELP_CHANNELS = frozenset({"web", "app"})
 
 
@@ -60,11 +61,12 @@ class Fold:
 
     def add(self, entry: Entry) -> bool:
         """Take the next entry, if it counts at all; entries must come in story order."""
-        if not entry.is_judged:
+        touchpoint = entry.touchpoint
+        if touchpoint.probe or touchpoint.staff:
             return False
         visit = join_session(self.visits, entry, self.settings)
         strand = self.stitching.join(entry, visit)
-        kind = entry.touchpoint.kind
+        kind = touchpoint.kind
         same_kind = self.by_kind.get(kind)
         if same_kind is None:
             self.by_kind[kind] = [entry]
@@ -75,9 +77,10 @@ class Fold:
         roles = entry.roles
         if roles & (ARRIVAL | SELF_HELP) and entry.is_customer_act:
             self._trace(entry)
-        if _is_looking_around(entry) and entry.touchpoint.thread_id is None:
+        if roles & _LOOKING_AROUND == QUIET and touchpoint.thread_id is None:
             # A wait is posted to the ledger wherever it was measured, and a topic has a budget.
-            self.acts += entry.touchpoint.wait_ms is not None or strand.named_by is entry
+            if touchpoint.wait_ms is not None or strand.named_by is entry:
+                self.acts += 1
             return True
         self.acts += 1
         self._converse(entry)
@@ -106,7 +109,8 @@ class Fold:
         channel = entry.touchpoint.channel
         if entry.roles & ARRIVAL:
             self._arrived.append(entry)
-            place = family(channel)
+            # Of most people nothing is awaited anywhere.
+            place = family(channel) if self._awaited else channel
             sent_at = self._awaited.get(place)
             if sent_at is not None:
                 self.acts += 1
@@ -151,7 +155,7 @@ class Fold:
 
 
 def _is_looking_around(entry: Entry) -> bool:
-    return bool(entry.roles & QUIET) and not entry.roles & (CONSENT | ENDING)
+    return entry.roles & _LOOKING_AROUND == QUIET
 
 
 #: Reasons with which a company asks the customer to come back.

@@ -1,5 +1,6 @@
 """Deterministic identifiers, content hashes and versions: the same in every process, for ever."""
 
+from functools import cache
 from hashlib import blake2b
 from typing import Final
 
@@ -27,9 +28,15 @@ def hash_id(*parts: str) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+@cache
+def _name_of(fact: type[Fact]) -> bytes:
+    return fact.__name__.encode()
+
+
 def content_hash(fact: Fact) -> int:
     """64 bits that change with any field of a fact, unsigned, stable across processes and Python versions."""
-    return int.from_bytes(blake2b(_encode(fact), digest_size=8, person=type(fact).__name__.encode()).digest(), "big")
+    digest = blake2b(_encode(fact), digest_size=8, person=_name_of(type(fact))).digest()
+    return int.from_bytes(digest, "big")
 
 
 def pack_version(epoch: int, touchpoints: int, deadlines_passed: int) -> int:

@@ -147,17 +147,22 @@ class Strand:
 
     def add(self, entry: Entry) -> None:
         """Take the next entry of the story."""
+        touchpoint = entry.touchpoint
         self.entries.append(entry)
         entry.strand = self
         self._outline = None
-        self._move(family(entry.touchpoint.channel))
-        self.is_moved |= is_handoff(entry)
-        self.is_waiting |= bool(entry.touchpoint.wait_ms)
-        if self.named_by is None and entry.touchpoint.topic is not None:
+        place = family(touchpoint.channel)
+        if place != self._family:
+            self._move(place)
+        if touchpoint.wait_ms:
+            self.is_waiting = True
+        if self.named_by is None and touchpoint.topic is not None:
             self.named_by = entry
         if not entry.roles & QUIET:
             self.is_begun = True
             self._switches = None
+            if is_handoff(entry):
+                self.is_moved = True
 
     def union(self, other: "Strand") -> "Strand":
         """Both strands as one; the smaller moves, so that any sequence of unions stays O(n log n)."""
@@ -300,7 +305,7 @@ class Stitching:
         self.changes += strand.is_begun
         for key in entry.keys:
             known = self._named.get(key)
-            self._named[key] = (strand, entry.end if known is None else max(entry.end, known[1]))
+            self._named[key] = (strand, entry.end if known is None or known[1] < entry.end else known[1])
         if thread_id is not None:
             self._threads[thread_id] = strand
         return strand

@@ -52,6 +52,16 @@ class Keyring:
             return None
         return self.keys[index - 1].secret
 
+    def keys_at(self, append_time: int) -> tuple[bytes, ...]:
+        """The current key, and after it the previous one where there is one: see `current_at` and `previous_at`."""
+        index = self._index(append_time)
+        if index < 0:
+            return ()
+        key = self.keys[index]
+        if index and append_time - key.since < self.window_ms:
+            return key.secret, self.keys[index - 1].secret
+        return (key.secret,)
+
     def all_before(self, append_time: int) -> tuple[bytes, ...]:
         """All keys before the current one at the append time that the ring still holds, the latest first."""
         return tuple(key.secret for key in reversed(self.keys[: max(0, self._index(append_time))]))

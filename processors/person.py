@@ -242,10 +242,11 @@ def _fold(state: PersonState, rules: tuple[FrictionRule, ...], settings: CoreSet
         state._assessed = None
         state._telling = Telling(state.person_key)
     found = () if state._assessed is None else state._assessed.assessment.found
+    add, show = fold.add, attention.show
     for entry in state._entries[state._folded :] if state._folded else state._entries:
         acts = fold.acts
-        if fold.add(entry):
-            attention.show(entry, fold, is_act=fold.acts != acts, found=found)
+        if add(entry):
+            show(entry, fold, is_act=fold.acts != acts, found=found)
     state._folded = len(state._entries)
     return fold
 

@@ -80,8 +80,11 @@ def join_session(visits: list[Visit], entry: Entry, settings: CoreSettings) -> V
     `session_gap_ms` still joins, so sessions of a person are disjoint by more than the gap.
     """
     end = entry.end if settings.session_end is SessionEnd.ENDED_AT else entry.start
-    if visits and entry.start - visits[-1].ended_at <= settings.session_gap_ms:
-        visits[-1].add(entry, end)
-    else:
-        visits.append(Visit(entry, end))
-    return visits[-1]
+    if visits:
+        visit = visits[-1]
+        if entry.start - visit.ended_at <= settings.session_gap_ms:
+            visit.add(entry, end)
+            return visit
+    visit = Visit(entry, end)
+    visits.append(visit)
+    return visit

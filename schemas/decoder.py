@@ -30,6 +30,13 @@ _OF_FEW_WORDS: Final = frozenset(
         "campaign", "currency", "survey_type", "basis", "retention_class",
     }
 )  # fmt: skip
+#: From this field on, values that name nobody are remembered as a whole, bytes to fields: what one page tells is the
+#: same every time, but for who saw it and when.
+_REST_FROM: Final = "actor"
+_NAMES_NOBODY: Final = _OF_FEW_WORDS | {"touchpoint"}
+#: Rests that are remembered, and the longest of them in bytes; as with words, enough of them is enough.
+_MOST_RESTS: Final = 10_000
+_LONGEST_REST: Final = 128
 #: Words that are remembered, and the longest of them in bytes: whoever sends others all the time shall not fill memory.
 _MOST_WORDS: Final = 10_000
 _LONGEST_WORD: Final = 64
@@ -48,15 +55,18 @@ def compiled(schema: Mapping[str, Any], *, header: bytes, earliest: int, latest:
         ValueError: the schema has a type that touchpoints do not.
 
     """
-    body: list[str] = []
     every = [(field["name"], _plain(field["type"])) for field in schema["fields"]]
-    for may_be_absent, run in groupby(every, key=lambda field: _may_be_absent(*field)):
-        fields = list(run)
-        if may_be_absent:
-            for start in range(0, len(fields), _AT_ONCE):
-                body += _optional_fields(fields[start : start + _AT_ONCE])
-        else:
-            body += [line for name, type_ in fields for line in _required_field(name, type_)]
+    rest_at = next((place for place, (name, _) in enumerate(every) if name == _REST_FROM), len(every))
+    rest = _fields(every[rest_at:])
+    body = [
+        *_fields(every[:rest_at]),
+        "r = b[p:]",
+        "known = known_rest(r)",
+        "if known is not None: return Touchpoint(**d, **known)",
+        "first = d",
+        "d = {}",
+        *rest,
+    ]
     code = [
         "def read(b):",
         "    if not b.startswith(HEADER): return None",
@@ -66,9 +76,12 @@ def compiled(schema: Mapping[str, Any], *, header: bytes, earliest: int, latest:
         *_indented(body, 2),
         "    except (Odd, IndexError, UnicodeDecodeError, StructError):",
         "        return None",
-        "    return Touchpoint(**d) if p == len(b) else None",
+        "    if p != len(b): return None",
+        "    if len(r) <= LONGEST_REST: new_rest(r, d)",
+        "    return Touchpoint(**first, **d)",
     ]
     known: dict[bytes, str] = {}
+    rests: dict[bytes, dict[str, Any]] = {}
     names: dict[str, Any] = {
         "HEADER": header,
         "EARLIEST": earliest,
@@ -83,10 +96,25 @@ def compiled(schema: Mapping[str, Any], *, header: bytes, earliest: int, latest:
         "known_word": known.get,
         "new_word": partial(_new_word, known),
         "from_bytes": int.from_bytes,
+        "known_rest": rests.get,
+        "new_rest": partial(_new_rest, rests),
+        "LONGEST_REST": _LONGEST_REST,
     }
     exec("\n".join(code), names)  # noqa: S102 - nothing but names and types of the contract gets in
     read: Decoder = names["read"]
     return read
+
+
+def _fields(fields: Iterable[tuple[str, Any]]) -> list[str]:
+    body: list[str] = []
+    for may_be_absent, run in groupby(fields, key=lambda field: _may_be_absent(*field)):
+        alike = list(run)
+        if may_be_absent:
+            for start in range(0, len(alike), _AT_ONCE):
+                body += _optional_fields(alike[start : start + _AT_ONCE])
+        else:
+            body += [line for name, type_ in alike for line in _required_field(name, type_)]
+    return body
 
 
 def _plain(type_: Any) -> Any:
@@ -169,6 +197,11 @@ def _new_word(known: dict[bytes, str], text: bytes) -> str:
     if len(known) < _MOST_WORDS and len(text) <= _LONGEST_WORD:
         known[text] = word
     return word
+
+
+def _new_rest(rests: dict[bytes, dict[str, Any]], rest: bytes, fields: dict[str, Any]) -> None:
+    if len(rests) < _MOST_RESTS and fields.keys() <= _NAMES_NOBODY:
+        rests[rest] = fields
 
 
 def _rest_of(data: bytes, place: int, first: int) -> tuple[int, int]:

@@ -336,15 +336,14 @@ class Coordinator:
         watermark = self._watermarks.get(batch.partition)
         if watermark is None:
             raise RuntimeError(f"records of partition {batch.partition}, which is not assigned")
-        tenants = {admitted.applied.identity_hash: admitted.applied.touchpoint.tenant for admitted in batch.admitted}
+        arrived = [admitted.applied for admitted in batch.admitted]
+        tenants = {applied.identity_hash: applied.touchpoint.tenant for applied in arrived}
         tenants |= {forward.to: forward.admitted.applied.touchpoint.tenant for forward in batch.forwarded}
-        arrived = [admitted.applied for admitted in (*batch.admitted, *(one.admitted for one in batch.forwarded))]
-        named = {
-            identifier_of(identity)
-            for applied in arrived
-            for identity in (*applied.touchpoint.identities, *applied.rotated)
-        }
-        await self._erasures.learn(named | tenants.keys())
+        arrived += [forward.admitted.applied for forward in batch.forwarded]
+        # Once for each text that comes, which are far fewer than touchpoints.
+        texts = {identity for applied in arrived for identity in applied.touchpoint.identities}
+        texts.update(*(applied.rotated for applied in arrived if applied.rotated))
+        await self._erasures.learn(tenants.keys() | set(map(identifier_of, texts)))
         await self._load(batch.partition, tenants)
         for admitted in batch.admitted:
             self._take(batch.partition, admitted)
@@ -368,23 +367,28 @@ class Coordinator:
         )
 
     def _take(self, partition: int, admitted: Admitted) -> None:
-        if admitted.applied.touchpoint.kind == ERASE_REQUESTED:
+        came = admitted.applied
+        kind = came.touchpoint.kind
+        if kind == ERASE_REQUESTED:
             self.counts.control += 1
-            self._erasures.note_request(admitted.applied)
+            self._erasures.note_request(came)
             return
-        applied = self._erasures.left_of(admitted.applied)
+        applied = self._erasures.left_of(came)
         if applied is None:
             self.counts.refused += 1
             # Before the request came it may have told, of identities of others, which hashes they had.
-            self._take_links(admitted.applied, {LinkKind.ROTATED})
+            self._take_links(came, {LinkKind.ROTATED})
             return
-        admitted = admitted._replace(applied=applied)
-        self._named.update(map(identifier_of, applied.touchpoint.identities))
-        self._take_links(applied, _ALL_KINDS)
-        if applied.touchpoint.kind in CONTROL_KINDS:
+        if applied is not came:
+            admitted = admitted._replace(applied=applied)
+        identities = applied.touchpoint.identities
+        self._named.update(map(identifier_of, identities))
+        if len(identities) > 1 or applied.rotated:
+            self._take_links(applied, _ALL_KINDS)
+        if kind in CONTROL_KINDS:
             self.counts.control += 1
             self._touchpoints.append(admitted)
-            if applied.touchpoint.kind == REFOLD_REQUESTED:
+            if kind == REFOLD_REQUESTED:
                 self._wake(partition, applied.touchpoint.tenant, applied.identity_hash)
             return
         if is_too_late(applied, self._owner.settings.history_horizon_ms):
@@ -666,7 +670,8 @@ def _not_writable(admitted: Admitted, reason: str) -> DeadLetter:
 
 
 def _story_order(applied: AppliedTouchpoint) -> tuple[str, str, int, str, str]:
-    return (applied.touchpoint.tenant, applied.identity_hash, *applied.order)
+    touchpoint = applied.touchpoint
+    return (touchpoint.tenant, applied.identity_hash, applied.event_time, touchpoint.source, touchpoint.id)
 
 
 class _Facts:
@@ -684,14 +689,14 @@ class _Facts:
                 match fact:
                     case Session():
                         self._sessions.append((fact, version))
+                    case Person():
+                        self._persons.append((fact, version, change.partition))
                     case Journey():
                         self._journeys.append((fact, version))
                     case Friction():
                         self._frictions.append((fact, version))
                     case EffortPosting():
                         self._postings.append((fact, version))
-                    case Person():
-                        self._persons.append((fact, version, change.partition))
             for retraction, version in change.retractions:
                 self._retractions[retraction.kind].append((retraction, version))
 

@@ -363,15 +363,20 @@ class JourneysAgent:
         dead: list[DeadLetter] = []
         are_dead: list[bool] = []
         newest: int | None = None
+        here, partitions, topic = delivery.partition, self._partitions, delivery.topic
         for record in delivery.records:
-            result = self._admitted(record, Position(record.topic, record.partition, record.offset))
+            result = self._admitted(record, Position(topic, here, record.offset))
             are_dead.append(isinstance(result, DeadLetter))
             if isinstance(result, DeadLetter):
                 dead.append(result)
                 continue
-            newest = result.event_time if newest is None else max(newest, result.event_time)
-            is_here = owner_partition(result.identity_hash, self._partitions) == delivery.partition
-            (admitted if is_here else misplaced).append(Admitted(result, record.value or b"", record.key))
+            if newest is None or result.event_time > newest:
+                newest = result.event_time
+            taken = Admitted(result, record.value or b"", record.key)
+            if owner_partition(result.identity_hash, partitions) == here:
+                admitted.append(taken)
+            else:
+                misplaced.append(taken)
         await self._guard.check(delivery.records, are_dead)
         self._clocks.note(delivery.partition, newest)
         return Batch(

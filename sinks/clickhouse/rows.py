@@ -250,12 +250,13 @@ def _block(table: Table, names: tuple[str, ...], rows: list[_Row], token_prefix:
     defaults = {column.name: column.default for column in table.columns}
     columns: dict[str, Sequence[Any]] = {}
     for name, values in zip(names, zip(*rows, strict=True), strict=False):
-        # Most columns of most blocks say nothing; the server fills them in for less than it costs to send them.
-        if values.count(None) == len(values):
+        # Most columns of most blocks say nothing; the server fills them in for less than it costs to send them. Mostly
+        # the first row tells, and looking through a whole column costs as much as sending it.
+        if values[0] is None and values.count(None) == len(values):
             continue
         absent = defaults[name]
         column = [absent if value is None else value for value in values] if None in values else values
-        if column.count(absent) != len(column):
+        if column[0] != absent or column.count(absent) != len(column):
             columns[name] = column
     content = tuple(columns.values())
     return PreparedBlock(table.name, tuple(columns), content, f"{token_prefix}:{table.name}:{_hash(columns)}")

@@ -247,15 +247,15 @@ def test_identities_so_long_that_they_would_fill_the_memory_are_not_remembered(
     characters: int, is_remembered: bool
 ) -> None:
     number = "7" * (characters - len("default" + "customer_no:"))
-    before = admission._hashed.cache_info().currsize
+    before = admission._names.cache_info().currsize
     for id_ in ("1", "2"):
         applied = let_in(id=id_, identities=(f"customer_no:{number}",))
         assert applied.identity_hash == hash_identity(PEPPER, "default", "customer_no", number, 4)
-    assert admission._hashed.cache_info().currsize - before == is_remembered
+    assert admission._names.cache_info().currsize - before == is_remembered
 
 
 def test_who_asks_to_be_forgotten_is_not_remembered_and_neither_is_anybody_else() -> None:
     let_in(identities=("customer_no:7", "email:ada@example.org"))
-    assert admission._hashed.cache_info().currsize
+    assert admission._names.cache_info().currsize
     let_in(kind="subject.erase_requested", identities=("customer_no:7",))
-    assert admission._usable.cache_info().currsize == admission._hashed.cache_info().currsize == 0
+    assert admission._names.cache_info().currsize == 0

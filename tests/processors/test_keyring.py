@@ -25,6 +25,7 @@ def test_a_key_holds_from_its_moment_on_and_the_one_before_it_counts_while_the_w
     at: int, current: bytes, previous: bytes | None
 ) -> None:
     assert (RING.current_at(at), RING.previous_at(at)) == (current, previous)
+    assert RING.keys_at(at) == tuple(key for key in (current, previous) if key is not None)
 
 
 @pytest.mark.parametrize(

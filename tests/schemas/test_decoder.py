@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import EARLIEST_TIME, LATEST_TIME, Decoded, SchemaIndex, decode, encode, schema_index
-from schemas.decoder import compiled
+from schemas.decoder import Decoder, compiled
 from schemas.touchpoint import Touchpoint
 from tests.support.any_touchpoint import any_touchpoint
 from tests.support.touchpoints import MONDAY
@@ -200,3 +200,54 @@ def test_no_more_words_are_kept_than_a_company_has() -> None:
     one, other = kinds("one too many")
     assert one == other == "one too many"
     assert one is not other
+
+
+def remembered(decoder: Decoder) -> dict[bytes, dict[str, object]]:
+    """What a decoder remembers of the ends of values."""
+    return decoder.__globals__["known_rest"].__self__  # type: ignore[no-any-return]
+
+
+def fresh_decoder() -> Decoder:
+    index = schema_index()
+    return compiled(index.by_id[index.current_id], header=HEADER, earliest=EARLIEST_TIME, latest=LATEST_TIME)
+
+
+@given(st.lists(any_touchpoint, min_size=1, max_size=4))
+def test_what_is_remembered_of_others_changes_nothing(touchpoints: list[Touchpoint]) -> None:
+    decoder = fresh_decoder()
+    for touchpoint in (*touchpoints, *touchpoints):
+        assert decoder(encode(touchpoint)) == touchpoint
+
+
+def test_the_same_page_of_somebody_else_is_remembered_but_for_who_saw_it_and_when() -> None:
+    decoder = fresh_decoder()
+    one = msgspec.structs.replace(PLAIN, channel="web", touchpoint="tariffs", sent_at=MONDAY)
+    other = msgspec.structs.replace(one, id="2", identities=("c:d",), occurred_at=MONDAY + 1, sent_at=None)
+    assert (decoder(encode(one)), decoder(encode(other))) == (one, other)
+    assert list(remembered(decoder).values()) == [
+        {"actor": "customer", "channel": "web", "touchpoint": "tariffs", "direction": "inbound"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "naming",
+    [
+        {"actor_id": "7"}, {"thread_id": "t"}, {"objects": ("case:1",)}, {"text_ref": "t"}, {"ext": "{}"},
+        {"reply_to": "m"}, {"promise_id": "p"}, {"amount": 1.5}, {"wait_ms": 1},
+    ],
+)  # fmt: skip
+def test_what_may_name_somebody_is_not_remembered(naming: dict[str, object]) -> None:
+    decoder = fresh_decoder()
+    touchpoint = msgspec.structs.replace(PLAIN, **naming)
+    assert decoder(encode(touchpoint)) == touchpoint
+    assert remembered(decoder) == {}
+
+
+def test_no_more_is_remembered_than_ten_thousand_short_ends() -> None:
+    decoder = fresh_decoder()
+    for number in range(10_001):
+        decoder(encode(msgspec.structs.replace(PLAIN, touchpoint=str(number))))
+    assert len(remembered(decoder)) == 10_000
+    long = fresh_decoder()
+    long(encode(msgspec.structs.replace(PLAIN, touchpoint="p" * 128)))
+    assert remembered(long) == {}

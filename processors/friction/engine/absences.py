@@ -1,6 +1,7 @@
 """A touchpoint that never came."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import ClassVar
 
 from processors.durations import spell_duration
@@ -19,6 +20,7 @@ class AbsenceMatcher:
     """Finds what was due after a touchpoint and did not come in time."""
 
     WORDS: ClassVar[frozenset[str]] = frozenset({"late", "limit", "limit_de", "times", "window"})
+    company_ms: ClassVar[float] = inf
 
     def __init__(self, told: Absence, ignored_places: tuple[str, ...], calendars: Calendars) -> None:
         self._told = told

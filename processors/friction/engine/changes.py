@@ -35,6 +35,7 @@ class ChangeMatcher:
         self._told = told
         self.trigger = chooser(told.of, ignored_places)
         self._unless = surroundings(told.unless)
+        self.company_ms: float = told.within
 
     @property
     def lookouts(self) -> tuple[Lookout, ...]:

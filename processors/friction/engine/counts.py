@@ -1,6 +1,7 @@
 """So many touchpoints in a window."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from math import inf
 from typing import ClassVar
 
 from processors.durations import spell_duration
@@ -31,6 +32,8 @@ class CountMatcher:
         #: One touchpoint counts one at most.
         self._is_plain = told.sum is None and not told.distinct
         self._pause = told.within if told.gap is None else told.gap
+        needs_others = self._is_plain and self._at_least > 1
+        self.company_ms: float = told.within if needs_others and told.within is not None else inf
 
     @property
     def lookouts(self) -> tuple[Lookout, ...]:

@@ -98,6 +98,11 @@ class Matcher(Protocol):
         ...
 
     @property
+    def company_ms(self) -> float:
+        """The first trigger that may be an anchor has another touchpoint so long before it at most; `inf`: or none."""
+        ...
+
+    @property
     def lookouts(self) -> tuple[Lookout, ...]:
         """What may change a match or make one, besides the triggers, when it comes after all others."""
         ...

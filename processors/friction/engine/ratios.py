@@ -1,6 +1,7 @@
 """How many of some touchpoints are of a kind."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import ClassVar
 
 from processors.durations import spell_duration
@@ -18,6 +19,7 @@ class RatioMatcher:
     """Measures the share, or how much more often they come, in a window that ends with each touchpoint."""
 
     WORDS: ClassVar[frozenset[str]] = frozenset({"count", "limit", "share", "window"})
+    company_ms: ClassVar[float] = inf
 
     def __init__(self, told: Ratio, ignored_places: tuple[str, ...]) -> None:
         self._told = told

@@ -102,13 +102,20 @@ class CompiledRule:
             for lookout in way.lookouts():
                 for kind in lookout.chooser.kinds:
                     self._lookouts.setdefault(kind, []).append(lookout)
+        self._company_ms = {
+            kind: max(matcher.company_ms for matcher in matchers) for kind, matchers in self._begins.items()
+        }
         self.triggers = frozenset(self._begins)
         self._postings = postings_of(definition.minutes)
         self._team = definition.team
 
     def may_begin(self, entry: Entry, fold: Fold, since_ms: int | None) -> bool:
         """Whether a touchpoint, the newest, may be an anchor of one of its patterns, or go on with a match."""
-        for matcher in self._begins[entry.touchpoint.kind]:
+        kind = entry.touchpoint.kind
+        # Of most page views this is all there is to ask.
+        if since_ms is None and entry.start - fold.before_at > self._company_ms[kind]:
+            return False
+        for matcher in self._begins[kind]:
             if matcher.trigger.passes(entry) and matcher.may_begin(entry, fold, since_ms):
                 return True
         return False

@@ -1,6 +1,7 @@
 """A touchpoint after another."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import ClassVar
 
 from processors.durations import spell_duration
@@ -18,6 +19,7 @@ class SequenceMatcher:
     """Finds, for every touchpoint of one kind, the latest earlier one of another that fits."""
 
     WORDS: ClassVar[frozenset[str]] = frozenset({"gap", "window"})
+    company_ms: ClassVar[float] = inf
 
     def __init__(self, told: Sequence, ignored_places: tuple[str, ...]) -> None:
         self._within = told.within
