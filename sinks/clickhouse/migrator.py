@@ -1,7 +1,8 @@
 """Brings the schema of a ClickHouse to the version of this code: numbered files, forward only.
 
 Every statement may be repeated without harm, so a migration that somebody began and never finished is simply applied
-again. The record of it keeps two migrators from treading on each other, and refuses files that changed afterwards.
+again, and so are those after it. The records keep two migrators from treading on each other, and refuse files that
+changed afterwards.
 """
 
 import hashlib
@@ -29,6 +30,9 @@ COMPLETED = "completed"
 #: How long a migration under way elsewhere is waited for before it counts as abandoned; a statement takes seconds.
 PATIENCE_S = 60.0
 _POLL_S = 0.2
+#: A record costs more than most statements, so one is written for all that were applied in this time; those of a
+#: migrator that died meanwhile are applied again. Well below the patience, which begins anew with every record.
+_RECORD_EVERY_S = 5.0
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _CLUSTER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -135,7 +139,7 @@ def migrate(
         # The first file makes the table of records, so it cannot look itself up.
         client.execute(migrations[0].rendered(cluster))
         run = _Run(client, cluster, patience_s, tell)
-        applied = [migration.name for migration in migrations if run.apply(migration, migrations)]
+        applied = run.apply(migrations)
     except ANSWER_ERRORS as error:
         raise understood(error, f"migrating {address}") from error
     finally:
@@ -165,29 +169,59 @@ class _Run:
         self._patience_s = patience_s
         self._tell = tell
 
-    def apply(self, migration: Migration, known: Sequence[Migration]) -> bool:
-        """Apply a migration unless it is; return whether this call did."""
-        record = self._records(known).get(migration.number)
-        if record is not None and record.state == IN_PROGRESS:
-            record = self._awaited(migration, record, known)
-        if record is not None and record.state == COMPLETED:
-            if record.checksum != migration.checksum:
+    def apply(self, known: Sequence[Migration]) -> list[str]:
+        """Apply those that are not, in order, and return their names."""
+        pending = self._pending(known)
+        done: list[Migration] = []
+        recorded_at = 0.0
+        for position, migration in enumerate(pending):
+            if position == 0 or time.monotonic() - recorded_at >= _RECORD_EVERY_S:
+                self._record(done, migration)
+                recorded_at = time.monotonic()
+                done = []
+            try:
+                self._client.execute(migration.rendered(self._cluster))
+            except ServerException as error:
+                self._record(done, migration)
+                problem = understood(error, migration.name)
+                raise MigrationError(f"{problem}. Nothing after it was applied; it is tried again next time") from error
+            done.append(migration)
+        self._record(done, None)
+        return [migration.name for migration in pending]
+
+    def _pending(self, known: Sequence[Migration]) -> list[Migration]:
+        """Those to be applied, once nobody else is at work."""
+        abandoned: set[int] = set()
+        while True:
+            records = self._records(known)
+            under_way = next(
+                (
+                    migration
+                    for migration in known
+                    if migration.number not in abandoned
+                    and migration.number in records
+                    and records[migration.number].state == IN_PROGRESS
+                ),
+                None,
+            )
+            if under_way is None:
+                break
+            if not self._was_finished(under_way, records[under_way.number], known):
+                abandoned.add(under_way.number)
+        pending = []
+        for migration in known:
+            record = records.get(migration.number)
+            if record is None or record.state == IN_PROGRESS:
+                pending.append(migration)
+            elif record.checksum != migration.checksum:
                 raise MigrationError(
                     f"{migration.name} was applied by {record.applier} and has changed since: restore the file, and put"
                     " the change into a new migration"
                 )
-            return False
-        self._record(migration, IN_PROGRESS)
-        try:
-            self._client.execute(migration.rendered(self._cluster))
-        except ServerException as error:
-            problem = understood(error, migration.name)
-            raise MigrationError(f"{problem}. Nothing after it was applied; it is tried again next time") from error
-        self._record(migration, COMPLETED)
-        return True
+        return pending
 
-    def _awaited(self, migration: Migration, record: _Record, known: Sequence[Migration]) -> _Record | None:
-        """Record once whoever began it has finished; the same record when it is to be repeated."""
+    def _was_finished(self, migration: Migration, record: _Record, known: Sequence[Migration]) -> bool:
+        """Wait for whoever began it; whether they finished, or it is to be repeated."""
         deadline = record.recorded_at / 1000 + self._patience_s
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record.recorded_at / 1000))
         begun = f"{migration.name} was begun by {record.applier} at {since}"
@@ -195,13 +229,13 @@ class _Run:
         while record.state == IN_PROGRESS:
             if record.is_from_a_dead_process() or time.time() >= deadline:
                 self._tell(f"{begun} and never finished; applying it again, which does no harm")
-                return None
+                return False
             if not has_told:
                 self._tell(f"{begun}; waiting up to {self._patience_s:.0f} s for it")
                 has_told = True
             time.sleep(_POLL_S)
             record = self._records(known)[migration.number]
-        return record
+        return True
 
     def _records(self, known: Sequence[Migration]) -> dict[int, _Record]:
         rows = self._client.execute(
@@ -218,16 +252,24 @@ class _Run:
                 )
         return records
 
-    def _record(self, migration: Migration, state: str) -> None:
-        row = (
-            migration.number,
-            migration.name,
-            migration.checksum,
-            state,
-            socket.gethostname(),
-            os.getpid(),
-            time.time_ns() // 1_000_000,
-            {IN_PROGRESS: 1, COMPLETED: 2}[state],
-        )
-        names = ", ".join(SCHEMA_MIGRATIONS.column_names)
-        self._client.execute(f"INSERT INTO schema_migrations ({names}) VALUES", [row])  # our own names
+    def _record(self, done: Sequence[Migration], begun: Migration | None) -> None:
+        """Note at once what was completed and what is begun next, so that nobody comes in between."""
+        states = [(migration, COMPLETED) for migration in done]
+        if begun is not None:
+            states.append((begun, IN_PROGRESS))
+        rows = [
+            (
+                migration.number,
+                migration.name,
+                migration.checksum,
+                state,
+                socket.gethostname(),
+                os.getpid(),
+                time.time_ns() // 1_000_000,
+                {IN_PROGRESS: 1, COMPLETED: 2}[state],
+            )
+            for migration, state in states
+        ]
+        if rows:
+            names = ", ".join(SCHEMA_MIGRATIONS.column_names)
+            self._client.execute(f"INSERT INTO schema_migrations ({names}) VALUES", rows)  # our own names

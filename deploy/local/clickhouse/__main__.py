@@ -7,6 +7,7 @@ output when both ports accept; logs go to standard error.
 """
 
 import argparse
+import os
 import signal
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     parser = _parser()
     arguments = parser.parse_args()
+    # The wire is the driver's, whose table of all days of four hundred years nobody needs here: 0.15 s and 23 MB.
+    os.environ.setdefault("CLICKHOUSE_DRIVER_LASY_DATE_LUT", "2020-01-01:2020-01-01")
     # The engine starts threads when it is imported and opened: a signal must not end the process in one of them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import re
 import socket
@@ -10,6 +11,7 @@ from itertools import count
 
 import pytest
 
+from sinks.clickhouse import migrator
 from sinks.clickhouse.address import ClickHouseAddress
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
@@ -21,6 +23,9 @@ _REPEATABLE = re.compile(
     r"CREATE TABLE IF NOT EXISTS|CREATE OR REPLACE VIEW"
     r"|ALTER TABLE \S+ \S+ (\w+ \w+ IF (NOT )?EXISTS|MODIFY SETTING)"
 )
+
+#: Far behind those that are shipped.
+NEW = 9000
 
 
 @pytest.fixture
@@ -169,8 +174,8 @@ def test_several_migrators_at_once_end_with_one_schema(fresh: ClickHouseAddress)
         "migrate(ClickHouseAddress(port=int(sys.argv[1]), database=sys.argv[2]))"
     )
     command = [sys.executable, "-c", code, str(fresh.port), fresh.database]
-    migrators = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(3)]
-    assert [migrator.wait(120) for migrator in migrators] == [0, 0, 0]
+    processes = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(3)]
+    assert [process.wait(120) for process in processes] == [0, 0, 0]
     assert schema_differences(fresh) == []
     assert set(states(fresh).values()) == {"completed"}
 
@@ -195,20 +200,78 @@ def test_a_database_newer_than_the_code_is_refused(fresh: ClickHouseAddress) -> 
         migrate(fresh)
 
 
-@pytest.mark.stack
-def test_a_statement_that_fails_names_its_file_and_is_tried_again(fresh: ClickHouseAddress) -> None:
+def more_migrations(*names: str) -> list[Migration]:
+    """Shipped ones and, after them, some that change nothing."""
     shipped = shipped_migrations()
-    number = shipped[-1].number + 1
-    broken = Migration(number, "9999_broken.sql", "ALTER TABLE sessions $on_cluster DROP COLUMN IF EXISTS tenant")
-    after = Migration(number + 1, "9999_after.sql", "ALTER TABLE sessions $on_cluster DROP COLUMN IF EXISTS touches")
+    statement = "ALTER TABLE sessions $on_cluster DROP COLUMN IF EXISTS nothing"
+    return [
+        *shipped,
+        *(Migration(number, f"{number:04d}_{name}.sql", statement) for number, name in enumerate(names, NEW)),
+    ]
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("record_every_s", [0.0, 3600.0], ids=["each", "all together"])
+def test_a_statement_that_fails_names_its_file_and_is_tried_again(
+    engine: ClickHouseAddress, monkeypatch: pytest.MonkeyPatch, record_every_s: float
+) -> None:
+    database = dataclasses.replace(engine, database=f"failing_{record_every_s:.0f}")
+    migrate(database)
+    monkeypatch.setattr(migrator, "_RECORD_EVERY_S", record_every_s)
+    *before, last, broken, after = more_migrations("first", "second", "broken", "after")
+    broken = broken._replace(statement="ALTER TABLE sessions $on_cluster DROP COLUMN IF EXISTS tenant")
     with pytest.raises(
-        MigrationError, match=r"^9999_broken\.sql: code 524: .* Nothing after it was applied; it is tried"
+        MigrationError, match=r"^9002_broken\.sql: code 524: .* Nothing after it was applied; it is tried"
     ):
-        migrate(fresh, migrations=[*shipped, broken, after])
-    assert states(fresh)[number] == "in_progress"
-    assert number + 1 not in states(fresh)
-    mended = broken._replace(statement="ALTER TABLE sessions $on_cluster DROP COLUMN IF EXISTS nothing")
-    assert migrate(fresh, migrations=[*shipped, mended]) == ["9999_broken.sql"]
+        migrate(database, migrations=[*before, last, broken, after])
+    assert {number: state for number, state in states(database).items() if number >= NEW} == {
+        NEW: "completed",
+        NEW + 1: "completed",
+        NEW + 2: "in_progress",
+    }
+    mended = broken._replace(statement=after.statement)
+    assert migrate(database, migrations=[*before, last, mended, after]) == ["9002_broken.sql", "9003_after.sql"]
+
+
+@pytest.mark.stack
+def test_a_migrator_that_dies_in_an_empty_database_is_followed_by_one_that_does_it_all(
+    fresh: ClickHouseAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *most, last = shipped_migrations()
+
+    class Death(BaseException):
+        pass
+
+    def die(_migration: Migration, _cluster: str | None) -> str:
+        if _migration == last:
+            raise Death
+        return rendered(_migration, _cluster)
+
+    rendered = Migration.rendered
+    with monkeypatch.context() as patched:
+        patched.setattr(Migration, "rendered", die)
+        with pytest.raises(Death):
+            migrate(fresh)
+    # Nothing is taken for done that nobody noted, and what is noted is repeated.
+    assert set(states(fresh)) < {migration.number for migration in (*most, last)}
+    assert "in_progress" in states(fresh).values()
+    told: list[str] = []
+    assert migrate(fresh, tell=told.append)[-1] == last.name
+    assert told[-1].endswith(" and never finished; applying it again, which does no harm")
+    assert schema_differences(fresh) == []
+    assert states(fresh) == {migration.number: "completed" for migration in (*most, last)}
+
+
+@pytest.mark.stack
+def test_records_are_written_together_since_each_costs_more_than_a_statement(fresh: ClickHouseAddress) -> None:
+    inserted = "SELECT value FROM system.events WHERE event = 'InsertQuery'"
+    client = connect(fresh, database="default")
+    migrate(fresh)
+    ((before,),) = client.execute(inserted)
+    migrate(fresh, migrations=more_migrations(*(f"number_{number}" for number in range(20))))
+    ((after,),) = client.execute(inserted)
+    # One insert for the first of them, one for all; a slow machine adds one every five seconds.
+    assert after - before < 10
 
 
 @pytest.mark.stack
