@@ -8,7 +8,7 @@ import { w } from "./words.js";
 let count = 0;
 
 /**
- * A section that asks and then shows. `show(answer, box)` returns elements for the box, or draws itself.
+ * A section that asks and then shows. `show(answer)` returns elements for the box, or promises them.
  * Options: `title`, `note` (text or function of the answer), `question`, `given`, `wide`, `signal`.
  */
 export function panel({ title, note = "", question, given = {}, wide = false, signal }, show) {
@@ -27,11 +27,12 @@ export function panel({ title, note = "", question, given = {}, wide = false, si
     section.setAttribute("aria-busy", "true");
     try {
       const answer = await ask(question, given, signal);
+      const shown = await show(answer);
       said.textContent = typeof note === "function" ? note(answer) : note;
       said.hidden = !said.textContent;
       tools.replaceChildren(sourceButtons(answer, title));
       box.replaceChildren();
-      add(box, show(answer, box) ?? []);
+      add(box, shown ?? []);
       section.setAttribute("aria-busy", "false");
     } catch (error) {
       if (error.name === "AbortError") return;
