@@ -59,9 +59,9 @@ export function trouble(error, again = null) {
   );
 }
 
-/** Something drawn to the width there is. */
-export function drawn(draw) {
-  return sized(h("div", { class: "drawing" }), draw);
+/** Something drawn to the width there is, and with `fills` to the height that the panel beside it leaves as well. */
+export function drawn(draw, { fills = false } = {}) {
+  return sized(h("div", { class: fills ? "drawing fills" : "drawing" }), draw, { fills });
 }
 
 /** A table: `columns` are `{title, cell(row), number?}`; the first column is the header of its row. */
