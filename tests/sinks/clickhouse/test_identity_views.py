@@ -64,9 +64,9 @@ class Tenant:
     def touch(self, *identities: str, **fields: Any) -> AppliedTouchpoint:
         """Touchpoint of a tenant, written."""
         log = {name: fields.pop(name) for name in ("event_time", "ingestion_time") if name in fields}
-        at = fields.pop("at", MONDAY)
+        at, kind = fields.pop("at", MONDAY), fields.pop("kind", "page.viewed")
         named = {"tenant": self.name, "identities": identities} | fields
-        happened = applied(touchpoint("page.viewed", at, **named), **log)
+        happened = applied(touchpoint(kind, at, **named), **log)
         # A token of its own, so that what is written twice is stored twice.
         self._writer.insert(touchpoint_block([happened], token_prefix=f"{self.name} {next(self._numbers)}"))
         return happened
