@@ -126,6 +126,10 @@ _PAGE_PARAMETERS: Final = {
 #: Statements about people, which are stored as touchpoints and are none.
 STATEMENTS: Final = ("history.refold_requested", "identity.linked", "identity.unlinked", "subject.erase_requested")
 _STATEMENTS_SQL: Final = ", ".join(f"'{kind}'" for kind in STATEMENTS)
+#: As v_touchpoints names a touchpoint: what stands between the parts is escaped in them.
+_TOUCHPOINT_KEY: Final = "concat({}, '/', {}, '/', {})".format(
+    *(f"replaceAll(replaceAll(toString({part}), '%', '%25'), '/', '%2F')" for part in ("tenant", "source", "id"))
+)
 
 _ALL: Final = (
     Question(
@@ -289,19 +293,33 @@ FROM v_persons
 WHERE person_key = {person:String}""",
         {"person": _KEY},
     ),
-    # `person_key` is computed from links; the condition on `identity_hash` lets the engine skip everybody else.
+    # What v_touchpoints says of one person, asked of the table by its sorting key: the view names the person of every
+    # touchpoint that its index does not exclude, and reads all columns of them.
     Question(
         "person_touchpoints",
         "Everything that happened to one person, in order, over all channels.",
-        f"""SELECT
-    touchpoint_key, event_time, end_time, kind, channel, channel_detail, touchpoint, direction, actor, team, topic,
-    reason, outcome, redirect_to, wait_minutes
-FROM v_touchpoints
-WHERE person_key = {{person:String}} AND kind NOT IN ({_STATEMENTS_SQL}) AND (
-    identity_hash = {{person:String}} OR identity_hash IN (
-        SELECT identifier FROM v_person_identifiers WHERE person_key = {{person:String}} OR is_placeholder
-    )
-)
+        f"""WITH
+    placeholders AS (SELECT identifier FROM person_identifiers FINAL WHERE is_placeholder),
+    own AS (
+        SELECT identifier FROM person_identifiers FINAL WHERE person_key = {{person:String}}
+        UNION ALL
+        SELECT {{person:String}} WHERE {{person:String}} NOT IN (
+            SELECT identifier FROM person_identifiers FINAL
+            WHERE identifier = {{person:String}} AND person_key != identifier
+        )
+    ),
+    arrayFirst(
+        hash -> hash NOT IN placeholders,
+        arrayMap(text -> substringIndex(text, ':', -1), identities)
+    ) AS first_real
+SELECT
+    {_TOUCHPOINT_KEY} AS touchpoint_key,
+    event_time, end_time, kind, channel, channel_detail, touchpoint, direction, actor, team, topic,
+    reason, outcome, redirect_to, wait_ms / 60000 AS wait_minutes
+FROM touchpoints FINAL
+PREWHERE identity_hash IN own OR identity_hash IN placeholders
+WHERE kind NOT IN ({_STATEMENTS_SQL})
+    AND if(identity_hash IN placeholders AND first_real != '', first_real, identity_hash) IN own
 ORDER BY event_time, source, id
 LIMIT {{limit:UInt64}}""",
         {"person": _KEY, "limit": Parameter(5_000, least=1, most=20_000)},

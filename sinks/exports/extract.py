@@ -4,7 +4,7 @@ However much there is, no more than one block of rows is held, and no question a
 local engine refuses answers that are larger than it likes to hold.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -48,13 +48,19 @@ class Selection(msgspec.Struct, frozen=True):
     """Which journeys or frictions: `since` up to, not including, `until` in UTC milliseconds; nothing named is all.
 
     What counts is when a journey began, and the event time of the touchpoint that a friction hangs on. A journey is
-    always taken whole: half a story would show paths that nobody went.
+    always taken whole: half a story would show paths that nobody went. `rules` are journeys that met such a friction,
+    `channels` those that used one of them, frictions those that came from one or led to one. `status` is open or
+    closed for journeys, open or cleared for frictions; only journeys have `outcomes`.
     """
 
     since: int | None = None
     until: int | None = None
     topics: tuple[str, ...] = ()
     tenant: str | None = None
+    outcomes: tuple[str, ...] = ()
+    status: str | None = None
+    channels: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 class Extract(NamedTuple):
@@ -102,6 +108,7 @@ _EVENT: Final = (
     Column("person_key", "told.person_key"),
     Column("journey_topic", "toString(told.topic)"),
     Column("journey_outcome", "toString(told.outcome)"),
+    Column("journey_status", "toString(told.status)"),
     Column("journey_effort_minutes", "told.effort_minutes", Kind.NUMBER),
     Column("tenant", "toString(told.tenant)"),
 )
@@ -111,7 +118,7 @@ _EVENT: Final = (
 _EVENTS_SQL: Final = """
 SELECT {columns}
 FROM (
-    SELECT tenant, journey_id, person_key, topic, outcome, effort_minutes, opened_at, key, place
+    SELECT tenant, journey_id, person_key, topic, outcome, status, effort_minutes, opened_at, key, place
     FROM v_journeys
     ARRAY JOIN touchpoint_keys AS key, arrayEnumerate(touchpoint_keys) AS place
     WHERE {selection} AND person_key >= %(first)s AND (%(end)s = '' OR person_key < %(end)s)
@@ -213,7 +220,7 @@ def events(
     columns = tuple(
         column._replace(expression=column.expression.format(activity=_ACTIVITIES[activity])) for column in _EVENT
     )
-    where = _condition(selection, "opened_at")
+    where = _condition(selection, "opened_at", _OF_JOURNEYS)
 
     def blocks() -> Iterator[Sequence[Row]]:
         sql = _PERSONS_SQL.format(characters=_PREFIX, selection=where)
@@ -234,7 +241,8 @@ def journeys(
     part_rows: int = PART_ROWS,
 ) -> Extract:
     """A row of each journey selected, as they began; raises as `events` does."""
-    return _records(_Source(address, "v_journeys", "opened_at", "journey_id", _JOURNEY), selection, progress, part_rows)
+    source = _Source(address, "v_journeys", "opened_at", "journey_id", _JOURNEY, _OF_JOURNEYS)
+    return _records(source, selection, progress, part_rows)
 
 
 def frictions(
@@ -245,22 +253,23 @@ def frictions(
     part_rows: int = PART_ROWS,
 ) -> Extract:
     """A row of each friction selected, by the time of what it hangs on; raises as `events` does."""
-    source = _Source(address, "v_frictions", "anchor_at", "friction_id", _FRICTION)
+    source = _Source(address, "v_frictions", "anchor_at", "friction_id", _FRICTION, _OF_FRICTIONS)
     return _records(source, selection, progress, part_rows)
 
 
 class _Source(NamedTuple):
-    """Where records are read from: a view, its column of time, and the one of its id."""
+    """Where records are read from: a view, its column of time, the one of its id, and conditions of its own."""
 
     address: ClickHouseAddress
     view: str
     time: str
     id: str
     columns: tuple[Column, ...]
+    special: Mapping[str, str]
 
 
 def _records(source: _Source, selection: Selection, progress: Progress, part_rows: int) -> Extract:
-    where = _condition(selection, f"record.{source.time}")
+    where = _condition(selection, f"record.{source.time}", source.special)
     names = {"view": source.view, "time": source.time, "id": source.id, "selection": where}
     asked = _parameters(selection)
 
@@ -279,7 +288,25 @@ def _selected(columns: Sequence[Column]) -> str:
     return ", ".join(column.expression for column in columns)
 
 
-def _condition(selection: Selection, time: str) -> str:
+#: What selects journeys, and what selects frictions, by the name of the selection.
+_OF_JOURNEYS: Final = {
+    "outcomes": "outcome IN %(outcomes)s",
+    "channels": "arrayExists(channel -> channel IN %(channels)s, channels)",
+    "rules": "(tenant, journey_id) IN (SELECT tenant, journey_id FROM v_frictions WHERE rule_id IN %(rules)s)",
+}
+_OF_FRICTIONS: Final = {
+    "channels": "(from_channel IN %(channels)s OR to_channel IN %(channels)s)",
+    "rules": "rule_id IN %(rules)s",
+}
+
+
+def _condition(selection: Selection, time: str, special: Mapping[str, str]) -> str:
+    """What a row has to fulfil.
+
+    Raises:
+        ValueError: something is selected that such rows do not have.
+
+    """
     conditions = ["1"]
     if selection.since is not None:
         conditions.append(f"{time} >= fromUnixTimestamp64Milli(%(since)s)")
@@ -289,6 +316,13 @@ def _condition(selection: Selection, time: str) -> str:
         conditions.append("topic IN %(topics)s")
     if selection.tenant is not None:
         conditions.append("tenant = %(tenant)s")
+    if selection.status is not None:
+        conditions.append("status = %(status)s")
+    for name in ("outcomes", "channels", "rules"):
+        if getattr(selection, name):
+            if name not in special:
+                raise ValueError(f"{name} select journeys alone")
+            conditions.append(special[name])
     return " AND ".join(conditions)
 
 

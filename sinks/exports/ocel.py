@@ -34,6 +34,7 @@ _EVENT: Final = {
 _JOURNEY: Final = {
     "journey_topic": ("topic", "string"),
     "journey_outcome": ("outcome", "string"),
+    "journey_status": ("status", "string"),
     "journey_effort_minutes": ("effort_minutes", "float"),
     "tenant": ("tenant", "string"),
 }

@@ -36,6 +36,7 @@ _TRACE: Final = {
     "person_key": "person_key",
     "journey_topic": "topic",
     "journey_outcome": "outcome",
+    "journey_status": "status",
     "journey_effort_minutes": "effort_minutes",
     "tenant": "tenant",
 }

@@ -22,6 +22,7 @@ Formats: csv, parquet, xes (IEEE 1849-2016), ocel (OCEL 2.0 in JSON). Without --
 \b
   journeys export --output journeys.xes.gz
   journeys export --output events.parquet --since 2026-03-01T00:00:00Z --topic delivery
+  journeys export --output fell-out.xes --status closed --outcome unsolved --rule channel_redirect
   journeys export --what frictions --output frictions.csv
 
 Journeys are always whole; --since and --until choose those that began then (frictions: that happened then). Persons are
@@ -44,6 +45,22 @@ class What(StrEnum):
     TOUCHPOINTS = "touchpoints"
     JOURNEYS = "journeys"
     FRICTIONS = "frictions"
+
+
+class Outcome(StrEnum):
+    """How a journey ended or stands."""
+
+    SOLVED = "solved"
+    UNSOLVED = "unsolved"
+    OPEN = "open"
+
+
+class Status(StrEnum):
+    """Whether more may come: of a journey, or of a friction."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    CLEARED = "cleared"
 
 
 class Naming(StrEnum):
@@ -81,6 +98,22 @@ def command(
         list[str] | None, typer.Option("--topic", metavar="TOPIC", help="Only of this topic; give it again for more.")
     ] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="Only of this tenant.")] = None,
+    outcome: Annotated[
+        list[Outcome] | None,
+        typer.Option("--outcome", help="Only journeys that ended or stand so; give it again for more."),
+    ] = None,
+    status: Annotated[
+        Status | None,
+        typer.Option("--status", help="Only open or closed journeys; only open or cleared frictions."),
+    ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option("--channel", metavar="CHANNEL", help="Only what went through it; give it again for any of them."),
+    ] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option("--rule", metavar="RULE", help="Only what met a friction of it; give it again for any of them."),
+    ] = None,
     activity: Annotated[
         Naming, typer.Option("--activity", help="What names an event: its kind, its channel, or both.")
     ] = Naming.KIND,
@@ -99,7 +132,17 @@ def command(
     from streams.store import reading_address
 
     chosen, compressed = _chosen(format_, output, what, activity)
-    selection = Selection(_time(since, "--since"), _time(until, "--until"), tuple(topic or ()), tenant)
+    _refuse_misfits(what, outcome, status)
+    selection = Selection(
+        since=_time(since, "--since"),
+        until=_time(until, "--until"),
+        topics=tuple(topic or ()),
+        tenant=tenant,
+        outcomes=tuple(each.value for each in outcome or ()),
+        status=status.value if status else None,
+        channels=tuple(channel or ()),
+        rules=tuple(rule or ()),
+    )
     with friendly_errors(SettingsError, FileRefused, QuestionRefused, StoreUnavailable, SchemaMismatch):
         refuse_existing(output, force=force)
         address = reading_address(load_settings(data_dir, clickhouse=clickhouse))
@@ -148,6 +191,17 @@ def _chosen(format_: Format | None, output: Path, what: What, activity: Naming) 
     if activity is not Naming.KIND and what is not What.TOUCHPOINTS:
         raise typer.BadParameter("only touchpoints are named", param_hint="--activity")
     return chosen, compressed
+
+
+def _refuse_misfits(what: What, outcome: list[Outcome] | None, status: Status | None) -> None:
+    is_frictions = what is What.FRICTIONS
+    if is_frictions and outcome:
+        raise typer.BadParameter(
+            "frictions have none; it selects journeys and their touchpoints", param_hint="--outcome"
+        )
+    if status is (Status.CLOSED if is_frictions else Status.CLEARED):
+        fitting = "open or cleared" if is_frictions else "open or closed"
+        raise typer.BadParameter(f"expected {fitting}, got {status}", param_hint="--status")
 
 
 def _time(text: str | None, option: str) -> int | None:

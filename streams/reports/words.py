@@ -185,7 +185,7 @@ _TEXTS: Final[dict[str, _Pair]] = {
     "usual": ("Usual", "Üblich"),
     "number": ("Frictions", "Reibungen"),
     "people": ("Persons", "Personen"),
-    "worst": ("Worst", "Schwerste"),
+    "worst": ("Worst, of 5", "Schwerste, von 5"),
     "all_causes": ("All causes", "Alle Ursachen"),
     "other_causes": ("{count} other causes", "{count} weitere Ursachen"),
     "nothing": ("No friction was found in this week.", "In dieser Woche wurde keine Reibung gefunden."),

@@ -13,7 +13,7 @@ from sinks.clickhouse.questions import Answer, Reading
 
 _T = TypeVar("_T")
 #: As many as the parts of a view, about; ClickHouse itself uses several cores for one question.
-_THREADS: Final = 4
+_THREADS: Final = 6
 #: Nobody looks at a page for longer; past a limit a question fails and is never cut short.
 LIMITS: Final[dict[str, int | str]] = {
     "max_execution_time": 20,

@@ -37,14 +37,19 @@ export function unseen(text) {
   return h("span", { class: "unseen" }, text);
 }
 
-/** Draw now, and again whenever the width of `box` changes; `draw(width)` returns what to show in it. */
-export function sized(box, draw) {
+/**
+ * Draw now, and again whenever the width of `box` changes; `draw(width, height)` returns what to show in it. A box
+ * whose height does not come from what is drawn (`fills`) is drawn again when its height changes too.
+ */
+export function sized(box, draw, { fills = false } = {}) {
   let width = 0;
+  let height = 0;
   new ResizeObserver(() => {
     const now = Math.floor(box.clientWidth);
-    if (now > 0 && now !== width) {
-      width = now;
-      box.replaceChildren(draw(width));
+    const tall = fills ? Math.floor(box.clientHeight) : 0;
+    if (now > 0 && (now !== width || tall !== height)) {
+      [width, height] = [now, tall];
+      box.replaceChildren(draw(width, height));
     }
   }).observe(box);
   return box;

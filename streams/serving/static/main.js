@@ -51,26 +51,42 @@ async function show({ isNewView = false } = {}) {
   const { signal } = running;
   const place = here();
   const focused = focusPath();
+  const title = h("h1", {}, w(`title.${place.view}`));
+  const period = h("p", { class: "period", "aria-busy": "true" });
   frame(place);
-  try {
-    if (!span?.touchpoints || performance.now() - spanAt > SPAN_HOLDS_MS) {
-      [span] = (await ask("span", {}, signal)).records;
-      spanAt = performance.now();
-    }
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    main.replaceChildren(h("h1", {}, w(`title.${place.view}`)), trouble(error, () => show()));
-    return;
-  }
-  const isEmpty = span.touchpoints === 0;
-  const view = isEmpty && place.view !== "pipeline" ? emptiness(() => show()) : SHOWN[place.view](place, { signal, span, go });
-  main.replaceChildren();
-  add(main, [h("h1", {}, w(`title.${place.view}`)), !isEmpty && h("p", { class: "period" }, periodText(place)), view]);
+  // A view asks at once: how far the data reaches comes beside its answers, and not before them.
+  const reach = reached(signal);
+  const view = SHOWN[place.view](place, { signal, span: reach, go });
+  main.replaceChildren(title, period, view);
   if (isNewView) main.focus({ preventScroll: false });
   else restoreFocus(focused);
+  try {
+    const span = await reach;
+    if (signal.aborted) return;
+    period.setAttribute("aria-busy", "false");
+    if (span.touchpoints) period.textContent = periodText(place, span);
+    else if (place.view === "pipeline") period.remove();
+    else {
+      running.abort();
+      main.replaceChildren(title, emptiness(() => show()));
+    }
+  } catch (error) {
+    if (error.name === "AbortError" || signal.aborted) return;
+    running.abort();
+    main.replaceChildren(title, trouble(error, () => show()));
+  }
 }
 
-function periodText(place) {
+/** How far the data reaches, as it was told lately, or else asked anew. */
+async function reached(signal) {
+  if (!span?.touchpoints || performance.now() - spanAt > SPAN_HOLDS_MS) {
+    [span] = (await ask("span", {}, signal)).records;
+    spanAt = performance.now();
+  }
+  return span;
+}
+
+function periodText(place, span) {
   const until = day(span.newest_event_at);
   return place.days
     ? w("period.said", { days: w(`days.${place.days}`), until })

@@ -9,7 +9,7 @@ import { redirectMatrix } from "./redirects.js";
 import { dayTable, trendPicture } from "./trend.js";
 import { number, share, w } from "./words.js";
 
-/** The view for a place; `context.signal` ends its questions. */
+/** The view for a place; `signal` ends its questions, `span` promises how far the data reaches. */
 export function overview(place, { signal, span }) {
   const given = { days: place.days };
   const view = h("div", { class: "grid" });
@@ -18,9 +18,9 @@ export function overview(place, { signal, span }) {
     panel({ title: w("causes.title"), note: w("causes.note"), question: "causes", given, signal }, (answer) =>
       answer.records.length ? causeBars(answer.records, place) : nothing(),
     ),
-    panel({ title: w("trend.title"), note: w("trend.hint"), question: "trend", given, signal }, (answer) => {
+    panel({ title: w("trend.title"), note: w("trend.hint"), question: "trend", given, signal }, async (answer) => {
       if (!answer.records.length) return nothing();
-      const newest = span.newest_event_at;
+      const { newest_event_at: newest } = await span;
       return [trendPicture(answer.records, place.days, newest), asTable(w("trend.title"), ...dayTable(answer.records))];
     }),
     panel(

@@ -8,7 +8,7 @@ import { w } from "./words.js";
 let count = 0;
 
 /**
- * A section that asks and then shows. `show(answer, box)` returns elements for the box, or draws itself.
+ * A section that asks and then shows. `show(answer)` returns elements for the box, or promises them.
  * Options: `title`, `note` (text or function of the answer), `question`, `given`, `wide`, `signal`.
  */
 export function panel({ title, note = "", question, given = {}, wide = false, signal }, show) {
@@ -27,11 +27,12 @@ export function panel({ title, note = "", question, given = {}, wide = false, si
     section.setAttribute("aria-busy", "true");
     try {
       const answer = await ask(question, given, signal);
+      const shown = await show(answer);
       said.textContent = typeof note === "function" ? note(answer) : note;
       said.hidden = !said.textContent;
       tools.replaceChildren(sourceButtons(answer, title));
       box.replaceChildren();
-      add(box, show(answer, box) ?? []);
+      add(box, shown ?? []);
       section.setAttribute("aria-busy", "false");
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -58,9 +59,9 @@ export function trouble(error, again = null) {
   );
 }
 
-/** Something drawn to the width there is. */
-export function drawn(draw) {
-  return sized(h("div", { class: "drawing" }), draw);
+/** Something drawn to the width there is, and with `fills` to the height that the panel beside it leaves as well. */
+export function drawn(draw, { fills = false } = {}) {
+  return sized(h("div", { class: fills ? "drawing fills" : "drawing" }), draw, { fills });
 }
 
 /** A table: `columns` are `{title, cell(row), number?}`; the first column is the header of its row. */

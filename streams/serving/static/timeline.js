@@ -68,11 +68,12 @@ function person(place, signal, span) {
     view.setAttribute("aria-busy", "true");
     try {
       const key = { person: place.key };
-      const [numbers, touchpoints, journeys, frictions] = await Promise.all(
-        ["person", "person_touchpoints", "person_journeys", "person_frictions"].map((name) => ask(name, key, signal)),
-      );
+      const [reach, numbers, touchpoints, journeys, frictions] = await Promise.all([
+        span,
+        ...["person", "person_touchpoints", "person_journeys", "person_frictions"].map((name) => ask(name, key, signal)),
+      ]);
       view.replaceChildren();
-      add(view, story(place, span, { numbers, touchpoints, journeys, frictions }));
+      add(view, story(place, reach, { numbers, touchpoints, journeys, frictions }));
     } catch (error) {
       if (error.name === "AbortError") return;
       view.replaceChildren(trouble(error, load));

@@ -5,7 +5,6 @@ import { drawn } from "./panel.js";
 import { day, number, shortDay, w } from "./words.js";
 
 const DAY = 86_400_000;
-const HEIGHT = 210;
 const LEFT = 44;
 const BOTTOM = 24;
 const TOP = 10;
@@ -16,8 +15,8 @@ export function trendPicture(records, days, newest) {
   const columns = filled(records, days, newest);
   const most = columns.reduce((top, column) => (column.minutes > top.minutes ? column : top));
   const told = h("p", { class: "readout", role: "status" }, text(most));
-  const picture = drawn((width) => picturing(columns, most, width, told));
-  return h("div", {}, picture, told);
+  const picture = drawn((width, height) => picturing(columns, most, { width, height }, told), { fills: true });
+  return h("div", { class: "tall" }, picture, told);
 }
 
 export function dayTable(records) {
@@ -57,9 +56,9 @@ function scale(most) {
   return { top: step * lines, lines: Array.from({ length: lines + 1 }, (_, index) => index * step) };
 }
 
-function picturing(columns, most, width, told) {
+function picturing(columns, most, { width, height }, told) {
   const { top, lines } = scale(most.minutes);
-  const plot = { width: width - LEFT, height: HEIGHT - TOP - BOTTOM };
+  const plot = { width: width - LEFT, height: height - TOP - BOTTOM };
   const each = plot.width / columns.length;
   const y = (minutes) => TOP + plot.height * (1 - minutes / top);
   const x = (index) => LEFT + index * each;
@@ -70,7 +69,7 @@ function picturing(columns, most, width, told) {
   const labels = Math.max(1, Math.ceil(columns.length / Math.max(2, Math.floor(plot.width / 80))));
   const picture = s(
     "svg",
-    { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": said, tabindex: "0", class: "trend" },
+    { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": said, tabindex: "0", class: "trend" },
     lines.map((line) => [
       s("line", { class: "grid-line", x1: LEFT, x2: width, y1: y(line), y2: y(line) }),
       s("text", { class: "tick", x: LEFT - 8, y: y(line) + 4, "text-anchor": "end" }, number(line, 1)),
@@ -85,7 +84,7 @@ function picturing(columns, most, width, told) {
     ),
     columns.map((column, index) =>
       index % labels === 0 &&
-      s("text", { class: "tick", x: x(index) + each / 2, y: HEIGHT - 6, "text-anchor": "middle" }, shortDay(column.key)),
+      s("text", { class: "tick", x: x(index) + each / 2, y: height - 6, "text-anchor": "middle" }, shortDay(column.key)),
     ),
   );
   let at = columns.indexOf(most);

@@ -23,7 +23,7 @@ const WORDS = {
   "period.all": ["{from} to {until} (UTC)", "{from} bis {until} (UTC)"],
   "language": ["Language", "Sprache"],
   "theme": ["Colours", "Farben"],
-  "theme.system": ["as the system", "wie das System"],
+  "theme.system": ["system", "System"],
   "theme.light": ["light", "hell"],
   "theme.dark": ["dark", "dunkel"],
   "close": ["Close", "Schließen"],

@@ -9,7 +9,9 @@ import pytest
 from schemas.identity import IdentityLink, LinkKind, PersonIdentifier, identifier_of
 from schemas.touchpoint import AppliedTouchpoint
 from sinks.clickhouse.address import ClickHouseAddress
+from sinks.clickhouse.binding import bound
 from sinks.clickhouse.connection import connect
+from sinks.clickhouse.page_questions import QUESTIONS
 from sinks.clickhouse.rows import identifier_block, link_block, person_block, touchpoint_block
 from sinks.clickhouse.writer import Writer
 from tests.support.facts import person
@@ -62,9 +64,9 @@ class Tenant:
     def touch(self, *identities: str, **fields: Any) -> AppliedTouchpoint:
         """Touchpoint of a tenant, written."""
         log = {name: fields.pop(name) for name in ("event_time", "ingestion_time") if name in fields}
-        at = fields.pop("at", MONDAY)
+        at, kind = fields.pop("at", MONDAY), fields.pop("kind", "page.viewed")
         named = {"tenant": self.name, "identities": identities} | fields
-        happened = applied(touchpoint("page.viewed", at, **named), **log)
+        happened = applied(touchpoint(kind, at, **named), **log)
         # A token of its own, so that what is written twice is stored twice.
         self._writer.insert(touchpoint_block([happened], token_prefix=f"{self.name} {next(self._numbers)}"))
         return happened
@@ -207,6 +209,37 @@ def test_a_touchpoint_belongs_to_the_person_of_its_first_identity_that_is_no_pla
         ("3", identifier_of(unlinked)),
         ("4", identifier_of(crowd)),
     ]
+
+
+@pytest.mark.usefixtures("unmerged")
+def test_the_page_finds_of_a_person_what_the_view_says_is_theirs(tenant: Tenant) -> None:
+    alone, joined, merged, crowd, whole_crowd = (f"email:{tenant.name}{number}" for number in range(5))
+    main = f"customer_no:{tenant.name}"
+    tenant.decide(main, main)
+    tenant.decide(joined, main)
+    tenant.decide(merged, alone)
+    tenant.decide(merged, main, version=2)
+    tenant.decide(crowd, crowd, is_placeholder=True)
+    tenant.decide(whole_crowd, whole_crowd, is_placeholder=True)
+    stories = [(main,), (joined,), (merged,), (crowd, joined), (crowd, alone), (alone, joined), (crowd, whole_crowd)]
+    for number, identities in enumerate(reversed(stories)):
+        tenant.touch(*identities, id=f"a/{number}", at=MONDAY - number)
+    tenant.touch(main, id="a/0", kind="identity.linked")
+    question = QUESTIONS["person_touchpoints"]
+    told = {}
+    for identity in (main, alone, joined, merged, crowd):
+        sql = bound(question.sql, {"person": identifier_of(identity), "limit": 100})
+        told[identity] = [row[0] for row in tenant._client.execute(sql)]
+    sql = (
+        "SELECT touchpoint_key FROM v_touchpoints"
+        " WHERE person_key = %(person)s AND kind != 'identity.linked' ORDER BY event_time, source, id"
+    )
+    for identity, keys in told.items():
+        seen = tenant._client.execute(sql, {"person": identifier_of(identity)})
+        assert keys == [key for (key,) in seen], identity
+    assert [len(keys) for keys in told.values()] == [4, 2, 0, 0, 1]
+    # In order of event time, oldest first.
+    assert [key.rpartition("%2F")[2] for key in told[main]] == ["6", "5", "4", "3"]
 
 
 @pytest.mark.usefixtures("unmerged")

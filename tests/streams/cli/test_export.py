@@ -235,6 +235,48 @@ def test_a_selection_takes_journeys_whole_by_when_they_began(told: Told) -> None
     assert ET.parse(told.folder / "none.xes").getroot() is not None  # noqa: S314 - our own file
 
 
+def test_journeys_are_selected_by_how_they_ended_and_what_they_met(told: Told) -> None:
+    client = connect(told.company.address)
+
+    def ids(condition: str) -> set[str]:
+        return {row[0] for row in client.execute(f"SELECT journey_id FROM v_journeys WHERE {condition}")}
+
+    met = "journey_id IN (SELECT journey_id FROM v_frictions WHERE rule_id = 'channel_redirect')"
+    for words, condition in (
+        (("--outcome", "unsolved"), "outcome = 'unsolved'"),
+        (("--outcome", "unsolved", "--outcome", "open"), "outcome IN ('unsolved', 'open')"),
+        (("--status", "closed"), "status = 'closed'"),
+        (("--channel", "chat"), "has(channels, 'chat')"),
+        (("--channel", "chat", "--channel", "email"), "hasAny(channels, ['chat', 'email'])"),
+        (("--rule", "channel_redirect"), met),
+        (("--rule", "channel_redirect", "--status", "closed", "--channel", "phone"),
+         f"{met} AND status = 'closed' AND has(channels, 'phone')"),
+    ):  # fmt: skip
+        expected = ids(condition)
+        assert 0 < len(expected) < len(told.journeys), words
+        events = pl.read_parquet(told.file("selected.parquet", *words))
+        assert set(events["case_id"]) == expected, words
+        assert len(events) == sum(len(told.journeys[id_]) for id_ in expected), words
+        assert set(pl.read_parquet(told.file("j.parquet", "--what", "journeys", *words))["journey_id"]) == expected
+    statuses = dict(events.select("case_id", "journey_status").rows())
+    assert set(statuses.values()) == {"closed"}
+    client.disconnect()
+
+
+def test_frictions_are_selected_by_rule_status_and_channel(told: Told) -> None:
+    client = connect(told.company.address)
+    for words, condition in (
+        (("--rule", "loop", "--rule", "repeat_contact"), "rule_id IN ('loop', 'repeat_contact')"),
+        (("--status", "cleared"), "status = 'cleared'"),
+        (("--channel", "chat"), "from_channel = 'chat' OR to_channel = 'chat'"),
+    ):  # fmt: skip
+        expected = {row[0] for row in client.execute(f"SELECT friction_id FROM v_frictions WHERE {condition}")}
+        assert expected, words
+        frame = pl.read_parquet(told.file("f.parquet", "--what", "frictions", *words))
+        assert set(frame["friction_id"]) == expected, words
+    client.disconnect()
+
+
 def test_events_can_be_named_by_their_channel(told: Told) -> None:
     by_channel = pl.read_parquet(told.file("channels.parquet", "--activity", "channel"))
     assert by_channel["activity"].to_list() == by_channel["channel"].to_list()
@@ -269,6 +311,9 @@ def test_mistakes_are_told_and_nothing_is_left_behind(told: Told, tmp_path: Path
         (2, "leave .gz away", ["--output", str(tmp_path / "log.parquet.gz")]),
         (2, "use csv or parquet", ["--output", str(tmp_path / "log.xes"), "--what", "frictions"]),
         (2, "only touchpoints", ["--output", str(tmp_path / "j.csv"), "--what", "journeys", "--activity", "channel"]),
+        (2, "frictions have none", ["-o", str(tmp_path / "f.csv"), "--what", "frictions", "--outcome", "open"]),
+        (2, "open or cleared", ["-o", str(tmp_path / "f.csv"), "--what", "frictions", "--status", "closed"]),
+        (2, "open or closed", ["-o", str(tmp_path / "f.csv"), "--status", "cleared"]),
         (2, "2026-03-02T09:20:00Z", ["--output", str(tmp_path / "log.csv"), "--since", "yesterday"]),
     ):
         done = told.export(*words)

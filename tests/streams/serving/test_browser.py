@@ -365,6 +365,50 @@ def test_a_phone_has_everything_without_scrolling_sideways(watched: Watched, per
     expect(watched.tab.get_by_role("cell").first).to_be_visible()
 
 
+def test_views_ask_without_waiting_for_how_far_the_data_reaches(watched: Watched) -> None:
+    tab = watched.tab
+    tab.add_init_script(_HOLD_SPAN)
+    tab.goto(f"{watched.page.url}/#/overview?days=0")
+    expect(tab.locator("[data-question=causes] table.bars")).to_be_visible()
+    expect(tab.locator("[data-question=trend]")).to_have_attribute("aria-busy", "true")
+    tab.evaluate("held.splice(0).forEach((go) => go())")
+    watched.settle()
+    expect(tab.locator("svg.trend")).to_be_visible()
+    expect(tab.locator(".period")).to_contain_text(" to ")
+
+
+#: Held in the page itself: a request that is caught on its way switches the cache off, of which Chromium complains.
+_HOLD_SPAN = """
+window.held = [];
+window.fetch = ((ask) => (path, ...rest) =>
+    path === "api/span" ? new Promise((go) => held.push(() => go(ask(path, ...rest)))) : ask(path, ...rest)
+)(window.fetch);
+"""
+
+
+def test_a_notebook_has_the_header_in_one_line_and_the_days_as_tall_as_the_causes(watched: Watched) -> None:
+    tab = watched.tab
+    tab.set_viewport_size({"width": 1180, "height": 800})
+    watched.open("#/overview?days=0")
+    tab.select_option("select[name=language]", "de")
+    watched.settle()
+    tops = tab.evaluate("['#views', '#tools'].map((id) => { const box = document.querySelector(id)"
+                        ".getBoundingClientRect(); return box.top + box.height / 2; })")  # fmt: skip
+    assert tops[0] == pytest.approx(tops[1], abs=2)
+    causes, days = (tab.locator(f"[data-question={name}]").bounding_box() for name in ("causes", "trend"))
+    drawn = tab.locator("svg.trend").bounding_box()
+    assert causes is not None
+    assert days is not None
+    assert drawn is not None
+    assert causes["height"] == days["height"]
+    assert drawn["height"] >= min(days["height"] - 200, 470)
+    facts = {fact["y"] for each in tab.locator(".fact dd").all() if (fact := each.bounding_box())}
+    assert len(facts) == 1
+    tab.locator(".source button").first.click()
+    query = tab.locator("dialog pre")
+    assert query.evaluate("pre => pre.scrollWidth <= pre.clientWidth")
+
+
 def test_everything_can_be_done_from_the_keyboard(watched: Watched) -> None:
     watched.open("#/overview?days=0")
     tab = watched.tab
