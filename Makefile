@@ -60,6 +60,10 @@ bench-rules: $(DEV) ## Measure what the friction rules cost (ARGS="--each" for e
 bench-sink: $(DEV) ## Measure ClickHouse at size: inserts, parts, FINAL, every ready-made question (ARGS=--help)
 	@$(BIN)/python -m bench.sink $(if $(TOUCHPOINTS),--touchpoints $(TOUCHPOINTS)) $(ARGS)
 
+.PHONY: bench-alerts
+bench-alerts: $(DEV) ## Measure the alerts worker under a flood, or others beside an endpoint that is away (ARGS="flood")
+	@$(BIN)/python -m bench.alerts $(ARGS)
+
 .PHONY: bench-memory
 bench-memory: $(DEV) ## Measure what persons take in memory, and whether the caps hold (ARGS="--persons 1000000")
 	@$(BIN)/python -m bench.memory $(ARGS)

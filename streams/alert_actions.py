@@ -81,11 +81,10 @@ def list_failed(settings: Settings, *, limit: int) -> list[NoticeRecord]:
         StoreUnavailable: ClickHouse does not answer.
 
     """
-    found = [
-        notice
-        for state in FAILED
-        for notice in _asked(settings, lambda reader, state=state: reader.list_notices(state=state, limit=limit))  # type: ignore[misc]
-    ]
+    found = _asked(
+        settings,
+        lambda reader: [one for state in FAILED for one in reader.list_notices(state=state, limit=limit)],
+    )
     return sorted(found, key=lambda notice: -notice.decided_at)[:limit]
 
 

@@ -95,10 +95,15 @@ class ChannelSender:
         self._has_work.set()
 
     async def drop(self, notice_id: str, settlement: Settlement) -> Settled | None:
-        """Do not send a notice; `None` when it is being sent at the moment or was sent before."""
+        """Do not send a notice; `None` when it is being sent at the moment or was sent before.
+
+        One that may have arrived is not superseded but uncertain: a team may have seen it.
+        """
         record = self._waiting.get(notice_id)
         if record is None or (self._in_flight is not None and self._in_flight.notice_id == notice_id):
             return None
+        if settlement is Settlement.SUPERSEDED and record.state == SENDING:
+            settlement = Settlement.UNCERTAIN
         del self._waiting[notice_id]
         await self._note(_settled_record(record, settlement.value, self._wall_ms()))
         self.counts[settlement.value] += 1
@@ -156,9 +161,9 @@ class ChannelSender:
 
     async def _send(self, record: NoticeRecord) -> None:
         self.reached("before_mark")
-        marked = msgspec.structs.replace(
-            record, state=SENDING, attempts=record.attempts + 1, version=max(record.version + 1, self._wall_ms())
-        )
+        version = max(record.version + 1, self._wall_ms())
+        attempts = record.attempts + 1
+        marked = msgspec.structs.replace(record, state=SENDING, reason="", attempts=attempts, version=version)
         await self._note(marked)
         self.reached("marked")
         notice = decode_notice(record.content)
@@ -167,15 +172,17 @@ class ChannelSender:
         now = self._now_s()
         self.breaker = self.breaker.after(outcome, now)
         self._next_at = now + self.channel.min_interval_s
-        await self._take(marked, outcome)
+        await self._take(marked, outcome, was_unsure=record.state == SENDING)
 
-    async def _take(self, record: NoticeRecord, outcome: Outcome) -> None:
+    async def _take(self, record: NoticeRecord, outcome: Outcome, *, was_unsure: bool) -> None:
         version = max(record.version + 1, self._wall_ms())
         if isinstance(outcome, Retry):
             self.counts["retried"] += 1
             pause_s = round(self.breaker.open_until - self._now_s(), 1)
             _log.warning("alert_waits", channel=self.name, reason=outcome.reason, retry_in_s=pause_s)
-            record = msgspec.structs.replace(record, state=DUE, reason=outcome.reason, version=version)
+            # As long as nobody knows whether one of the attempts arrived, it is marked as sent: a restart is to know.
+            state = SENDING if was_unsure or outcome.may_have_arrived else DUE
+            record = msgspec.structs.replace(record, state=state, reason=outcome.reason, version=version)
             self._waiting[record.notice_id] = record
             await self._note(record)
             return

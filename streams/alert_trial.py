@@ -61,14 +61,16 @@ async def try_channel(routing_path: Path | None, name: str, *, dry_run: bool) ->
     """Send a made-up message to a channel, or only word it.
 
     Raises:
-        RoutingError: the file or a secret is not usable.
+        RoutingError: the file or a secret of this channel is not usable.
         UnknownChannel: there is no such channel.
 
     """
     routing = load_routing(routing_path, rule_ids()) if routing_path else default_routing()
     if name not in routing.channels:
         raise UnknownChannel(f"there is no channel {name}; there are: {', '.join(routing.channels)}")
-    channel = open_channels(routing, source=routing_path)[name]
+    # Secrets of the others may not be there yet: a file is set up channel by channel.
+    alone = routing.model_copy(update={"channels": {name: routing.channels[name]}})
+    channel = open_channels(alone, source=routing_path)[name]
     now = time.time_ns() // 1_000_000
     notice = Notice(
         notice_id=f"{now:032x}",

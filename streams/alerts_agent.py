@@ -232,9 +232,10 @@ class AlertsAgent:
                 sender.channel = channel
             elif self._is_active:
                 self._senders[name] = self._sender(name, channel)
+                self._senders[name].start()
 
     def _sender(self, name: str, channel: Channel) -> ChannelSender:
-        sender = ChannelSender(
+        return ChannelSender(
             name,
             channel,
             self._http,
@@ -243,8 +244,6 @@ class AlertsAgent:
             now_s=self._now_s,
             wall_ms=self._wall_ms,
         )
-        sender.start()
-        return sender
 
     # Beginning and end.
 
@@ -292,7 +291,10 @@ class AlertsAgent:
         for record in found.waiting:
             if (sender := self._senders.get(record.channel)) is not None:
                 sender.give(record)
-        self._wake_at = now
+        # Of what waits, some may have been withdrawn before it was taken back.
+        await self._step()
+        for sender in self._senders.values():
+            sender.start()
         _log.info("alerts_taken_up", incidents=len(self._state.incidents), notices=len(found.waiting))
 
     async def _end(self, within_s: float) -> None:

@@ -85,12 +85,14 @@ class AppriseChannel:
             async with asyncio.timeout(http.limits.total_s):
                 is_sent = await _in_thread(lambda: self.service.notify(body=body, title=title), self._busy.release)
         except TimeoutError:
-            return Retry(None, f"apprise did not finish within {http.limits.total_s:g} s")
+            return Retry(None, f"apprise did not finish within {http.limits.total_s:g} s", may_have_arrived=True)
         except TypeError:
             return Refused("apprise cannot send this")
         except Exception as error:  # noqa: BLE001 - of whatever plugin; its text may hold the URL
-            return Retry(None, f"apprise failed: {type(error).__name__}")
-        return Delivered() if is_sent else Retry(None, "apprise could not send it, and does not say why")
+            return Retry(None, f"apprise failed: {type(error).__name__}", may_have_arrived=True)
+        # With some services it posts in several parts, of which the first may have arrived.
+        unsent = Retry(None, "apprise could not send it, and does not say why", may_have_arrived=True)
+        return Delivered() if is_sent else unsent
 
 
 def _texts(message: AlertMessage, service: Any) -> tuple[str, str]:

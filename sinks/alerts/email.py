@@ -165,9 +165,11 @@ class EmailChannel:
             username=server.user,
             password=server.password.get_secret_value() if server.password else None,
         )
+        is_connected = False
         try:
             async with asyncio.timeout(http.limits.total_s):
                 await client.connect(sock=await http.dial(server.host, server.port, server.reach), port=None)
+                is_connected = True
                 refused, _ = await client.sendmail(
                     self.envelope.sender.addr_spec,
                     [recipient.addr_spec for recipient in self.envelope.recipients],
@@ -176,7 +178,7 @@ class EmailChannel:
         except ForbiddenAddressError as error:
             return Refused(f"{where}: {error}")
         except (TimeoutError, SMTPTimeoutError):
-            return Retry(None, f"{where} did not answer within {http.limits.total_s:g} s")
+            return Retry(None, f"{where} did not answer within {http.limits.total_s:g} s", is_connected)
         except SMTPRecipientsRefused as error:
             # If only one of them may be taken later, it is worth another try.
             return _judge(where, min(one.code for one in error.recipients), "takes mail for none of the recipients")
@@ -188,7 +190,7 @@ class EmailChannel:
         except (SMTPException, OSError) as error:
             if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError):
                 return Retry(None, f"{where}: its certificate is not accepted")
-            return Retry(None, f"{where} cannot be reached or broke off: {type(error).__name__}")
+            return Retry(None, f"{where} cannot be reached or broke off: {type(error).__name__}", is_connected)
         finally:
             # Without a farewell, of which nothing could be learnt: a mail that was taken is not to go out again.
             client.close()

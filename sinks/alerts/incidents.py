@@ -170,6 +170,8 @@ class Settlement(StrEnum):
     REFUSED = "refused"
     #: Withdrawn before it was sent.
     SUPERSEDED = "superseded"
+    #: Withdrawn while nobody knows whether the channel has it: an attempt ended without an answer.
+    UNCERTAIN = "uncertain"
     #: Not sent for so long that it went into a summary.
     EXPIRED = "expired"
 

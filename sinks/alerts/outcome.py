@@ -17,11 +17,12 @@ class Retry(msgspec.Struct, frozen=True):
     """The channel could not take it now: nothing is wrong with the notice, the same one may go through later.
 
     `after_s` is how long the receiver asked to be left alone, in seconds; None when it named no time. A notice that
-    was sent but not answered is a retry too, so a team may see it twice in that one case.
+    was sent but not answered is a retry too: it `may_have_arrived`, so a team may see it twice in that one case.
     """
 
     after_s: float | None
     reason: str
+    may_have_arrived: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True):

@@ -87,7 +87,7 @@ class PagerDutyChannel:
         if isinstance(outcome, Delivered):
             return Delivered(event["dedup_key"])
         if isinstance(outcome, Retry) and answer.status == _TOO_MANY and outcome.after_s is None:
-            return Retry(_BACK_OFF_S, outcome.reason)
+            return Retry(_BACK_OFF_S, outcome.reason, outcome.may_have_arrived)
         return outcome
 
 

@@ -112,7 +112,7 @@ class HttpSender:
         except InvalidURL:
             return Refused(f"{where} is not an address that can be posted to")
         except TimeoutError:
-            return Retry(None, f"{where} did not answer within {self.limits.total_s:g} s")
+            return Retry(None, f"{where} did not answer within {self.limits.total_s:g} s", may_have_arrived=True)
         except ClientConnectorDNSError as error:
             if isinstance(error.os_error, ForbiddenAddressError):
                 return Refused(f"{where}: {error.os_error}")
@@ -125,7 +125,7 @@ class HttpSender:
             return Retry(None, f"{where} cannot be reached: {type(error.os_error).__name__}")
         except (ClientError, OSError) as error:
             # Texts of these errors may quote the URL, so only their kind is told.
-            return Retry(None, f"{where} broke off: {type(error).__name__}")
+            return Retry(None, f"{where} broke off: {type(error).__name__}", may_have_arrived=True)
 
     async def dial(self, host: str, port: int, reach: Reach) -> socket.socket:
         """Connected TCP socket to one of a name's addresses, for what is not HTTP. Takes no longer than there is.
@@ -185,13 +185,15 @@ def judge(answer: Answer, endpoint: Endpoint) -> Outcome:
     """Judge an answer by its status alone.
 
     2xx is delivered; 408, 425, 429 and 5xx are worth another try; everything else, redirects included, is refused.
+    A server that failed, or a proxy before one, may have taken it all the same: 5xx, except for 503.
     """
     status = answer.status
     said = f"{endpoint.masked} answered {status}" + (f" {phrase}" if (phrase := _phrase(status)) else "")
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Delivered()
     if status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Retry(answer.retry_after_s, said)
+        is_unsure = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
+        return Retry(answer.retry_after_s, said, may_have_arrived=is_unsure)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return Refused(f"{said}; redirects are not followed")
     return Refused(said)

@@ -285,7 +285,8 @@ def _check_rules(source: str, routing: Routing, known_rules: Collection[str]) ->
 _CHANNEL_MODELS: Final[dict[str, type[BaseModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(AnyChannelSettings)[0])
 }
-_SECRET_FIELDS: Final = {"url": "url_env or url_file", "secret": "secret_env or secret_file"}
+#: Last words of the names that people give to what is a secret, such as `webhook_url` or `api_key`.
+_SECRET_WORDS: Final = frozenset({"url", "webhook", "secret", "token", "key", "password"})
 
 
 def _allowed_fields(model: type[BaseModel]) -> str:
@@ -310,9 +311,19 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 def _unknown_field(location: tuple[int | str, ...], _: Mapping[str, Any]) -> str:
     model = _model_at(location)
-    if (place := _SECRET_FIELDS.get(str(location[-1]))) and location[0] == "channels":
-        return f"a secret does not belong in this file; name where it is with {place}"
+    if places := _places_of_secret(str(location[-1]), model):
+        return f"a secret does not belong in this file; name where it is with {' or '.join(places)}"
     return f"is not known here; allowed: {_allowed_fields(model)}"
+
+
+def _places_of_secret(name: str, model: type[BaseModel]) -> list[str]:
+    """Fields that say where the secret is that somebody wrote into the file itself under a name; empty for none."""
+    secrets = [field.removesuffix("_env") for field in model.model_fields if field.endswith("_env")]
+    if name in secrets:
+        secrets = [name]
+    elif name.rpartition("_")[2] not in _SECRET_WORDS:
+        return []
+    return [f"{secret}_{place}" for secret in secrets for place in ("env", "file")]
 
 
 def _misspelt_name(location: tuple[int | str, ...], _: Mapping[str, Any]) -> str:

@@ -188,7 +188,8 @@ def judge_slack_api(answer: Answer, endpoint: Endpoint) -> Outcome | _Trouble:
     try:
         said = _decoder.decode(answer.body)
     except msgspec.DecodeError:
-        return Retry(None, f"{endpoint.masked} answered {answer.status} with something that is not Slack's")
+        said_what = f"{endpoint.masked} answered {answer.status} with something that is not Slack's"
+        return Retry(None, said_what, may_have_arrived=True)
     if said.ok:
         reference = f"{said.channel}:{said.ts}"
         return Delivered(reference if _REFERENCE.fullmatch(reference) else "")

@@ -21,7 +21,7 @@ By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does i
 _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")
 _UNITS_MS: Final = (86_400_000, 3_600_000, 60_000)
 _SHOWN_ID: Final = 8
-_SHORT_HELP: Final = "Whoever tells teams takes it up within seconds; exit code 0 says that it is written down."
+_TAKEN_UP: Final = "Whoever tells teams takes it up within seconds; exit code 0 says that it is written down."
 
 
 @app.command("list")
@@ -116,7 +116,11 @@ def show(
         )
 
 
-@app.command("ack", help=f"Take an incident: it is not repeated, unless its customers double. {_SHORT_HELP}")
+@app.command(
+    "ack",
+    short_help="Take an incident: it is not repeated, unless its customers double.",
+    help=f"Take an incident: it is not repeated, unless its customers double. {_TAKEN_UP}",
+)
 def ack(
     incident: IncidentId,
     by: By = None,
@@ -128,7 +132,11 @@ def ack(
     _act("ACKNOWLEDGE", incident, by, data_dir, clickhouse, as_json=as_json)
 
 
-@app.command("snooze", help=f"Hear nothing of the cause of an incident for some time. {_SHORT_HELP}")
+@app.command(
+    "snooze",
+    short_help="Hear nothing of the cause of an incident for some time.",
+    help=f"Hear nothing of the cause of an incident for some time. {_TAKEN_UP}",
+)
 def snooze(
     incident: IncidentId,
     for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="Such as 30m, 2h or 1d.")],
@@ -144,7 +152,9 @@ def snooze(
     _act("SNOOZE", incident, by, data_dir, clickhouse, as_json=as_json, until=until)
 
 
-@app.command("assign", help=f"Say who looks after an incident. {_SHORT_HELP}")
+@app.command(
+    "assign", short_help="Say who looks after an incident.", help=f"Say who looks after an incident. {_TAKEN_UP}"
+)
 def assign(
     incident: IncidentId,
     to: Annotated[str, typer.Argument(metavar="NAME", help="Who it is.")],
@@ -157,7 +167,9 @@ def assign(
     _act("ASSIGN", incident, by, data_dir, clickhouse, as_json=as_json, text=to)
 
 
-@app.command("comment", help=f"Note something about an incident. {_SHORT_HELP}")
+@app.command(
+    "comment", short_help="Note something about an incident.", help=f"Note something about an incident. {_TAKEN_UP}"
+)
 def comment(
     incident: IncidentId,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be noted; no personal data.")],
@@ -170,7 +182,11 @@ def comment(
     _act("COMMENT", incident, by, data_dir, clickhouse, as_json=as_json, text=text)
 
 
-@app.command("close", help=f"Close an incident; a new friction of its cause opens a new one. {_SHORT_HELP}")
+@app.command(
+    "close",
+    short_help="Close an incident; a new friction of its cause opens a new one.",
+    help=f"Close an incident; a new friction of its cause opens a new one. {_TAKEN_UP}",
+)
 def close(
     incident: IncidentId,
     by: By = None,

@@ -122,7 +122,9 @@ class Desk:
 
 
 def taken(endpoint: ChatEndpoint) -> list[Received]:
-    return [one for one in endpoint.received if 200 <= one.answer.status < 300 and not one.answer.hangs]
+    return [
+        one for one in endpoint.received if 200 <= one.answer.status < 300 and not (one.answer.hangs or one.answer.cuts)
+    ]
 
 
 def told(endpoint: ChatEndpoint) -> list[tuple[str, str]]:
@@ -138,7 +140,12 @@ def friction(name: str, *, version: int = 1, severity: int = 2, action: str = "o
 def has_tried(desk: Desk, attempts: int) -> bool:
     """Whether the only message was tried so often and waits again."""
     (notice,) = desk.rows("alert_notices")
-    return (notice["attempts"], notice["state"]) == (attempts, "due")
+    return (notice["attempts"], bool(notice["reason"])) == (attempts, True)
+
+
+def has_failed(desk: Desk, attempts: int) -> bool:
+    """Whether so many attempts to send one of the messages failed."""
+    return any(row["attempts"] == attempts and row["reason"] for row in desk.rows("alert_notices"))
 
 
 def run(desk: Desk, scenario: Callable[[Desk], Awaitable[None]]) -> None:
@@ -318,6 +325,122 @@ def test_a_withdrawal_overtakes_a_message_that_waits_for_its_endpoint(desk: Desk
     run(desk, scenario)
 
 
+#: What an endpoint does to the first attempts, how often that is, and whether the endpoint has the message after it.
+TROUBLE = {
+    "answers": ([], 0, 0),
+    "cuts after receiving": ([Answer(cuts=True)], 1, 1),
+    "429 with Retry-After": ([Answer(status=429, headers={"Retry-After": "7"})], 1, 0),
+    "500, then cuts": ([Answer(status=500), Answer(cuts=True)], 2, 1),
+    "hangs": ([Answer(hangs=True)], 1, 1),
+    "drips after it said 200": ([Answer(drips=True)], 0, 0),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_every_friction_is_told_at_least_once_and_once_where_nothing_was_cut(desk: Desk, trouble: str) -> None:
+    answers, attempts, may_be_repeated = TROUBLE[trouble]
+
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(AT_ONCE)
+        # In the middle of others, which go on to be told once.
+        desk.endpoint.answer_next(Answer(), *answers)
+        agent = await desk.agent()
+        names = [f"f{number}" for number in range(6)]
+        await desk.deliver(agent, *(friction(name) for name in names))
+        for number in range(1, attempts + 1):
+            await eventually(partial(has_failed, desk, number))
+            await desk.pass_time(agent, 10.0)
+        await settled(agent)
+        await agent.close()
+        by_message: dict[str, list[Received]] = {}
+        for request in desk.endpoint.received:
+            by_message.setdefault(request.headers["webhook-id"], []).append(request)
+        shown = {one[0].json["data"]["subjects"][0]["friction_id"]: one for one in by_message.values()}
+        assert sorted(shown) == names, "at least once each, and a message is of one friction"
+        repeated = [one for one in shown.values() if len(one) > 1]
+        assert sorted(map(len, repeated)) == ([attempts + 1] if attempts else [])
+        for one in shown.values():
+            assert len({request.body for request in one}) == 1, "the same bytes under the same id"
+            whole = [request for request in one if request in taken(desk.endpoint)]
+            assert len(whole) == 1, "exactly once where nothing was cut"
+        had = [request for one in repeated for request in one if request.answer.status == 200]
+        assert len(had) == (may_be_repeated + 1 if attempts else 0)
+        assert {row["state"] for row in desk.rows("alert_notices")} == {"delivered"}
+
+    run(desk, scenario)
+
+
+def test_an_endpoint_that_breaks_off_tls_gets_everything_once_it_speaks_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server without TLS on a port where TLS is wanted answers the handshake with what is none."""
+
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(AT_ONCE)
+        agent = await desk.agent()
+        monkeypatch.setenv("DESK_URL", desk.endpoint.url().replace("http:", "https:"))
+        await desk.deliver(agent)
+        desk.routing.write_text(AT_ONCE + "resolve_after: 1d\n")
+        await desk.pass_time(agent, 6.0)
+        await desk.deliver(agent, friction("f1"), friction("f2"))
+        await eventually(lambda: any(row["reason"] for row in desk.rows("alert_notices")))
+        (tried,) = [row for row in desk.rows("alert_notices") if row["attempts"]]
+        assert (tried["state"], desk.endpoint.received) == ("due", []), "nobody can have seen it"
+        monkeypatch.setenv("DESK_URL", desk.endpoint.url())
+        desk.routing.write_text(AT_ONCE)
+        await desk.pass_time(agent, 6.0)
+        await settled(agent)
+        assert sorted(name for _, name in desk.told) == ["f1", "f2"]
+        assert len({request.headers["webhook-id"] for request in desk.endpoint.received}) == 2
+        await agent.close()
+
+    run(desk, scenario)
+
+
+@pytest.mark.parametrize(
+    "unknown", [Answer(hangs=True), Answer(cuts=True), Answer(status=502)], ids=["hangs", "cuts", "502"]
+)
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_may_have_been_seen_is_withdrawn_as_if_it_had_been_told(
+    desk: Desk, unknown: Answer, *, is_restarted: bool
+) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(AT_ONCE)
+        desk.endpoint.answer_next(unknown, *[BUSY] * is_restarted)
+        agent = await desk.agent()
+        await desk.deliver(agent, friction("f1"))
+        await eventually(lambda: has_tried(desk, 1))
+        if is_restarted:
+            await agent.close()
+            agent = await desk.agent()
+            await eventually(lambda: has_tried(desk, 2))
+        await desk.deliver(agent, friction("f1", version=2, action="retract", because_en="the reply did arrive"))
+        await desk.pass_time(agent, 5.0)
+        await eventually(lambda: [kind for kind, _ in desk.told] == ["withdrawn"])
+        await settled(agent)
+        assert sorted(row["state"] for row in desk.rows("alert_notices")) == ["delivered", "uncertain"]
+        await agent.close()
+
+    run(desk, scenario)
+
+
+def test_a_later_answer_that_it_was_not_taken_says_nothing_of_the_attempt_before(desk: Desk) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(AT_ONCE)
+        desk.endpoint.answer_next(Answer(cuts=True), BUSY)
+        agent = await desk.agent()
+        await desk.deliver(agent, friction("f1"))
+        await eventually(lambda: has_tried(desk, 1))
+        await desk.pass_time(agent, 1.0)
+        await eventually(lambda: has_tried(desk, 2))
+        await desk.deliver(agent, friction("f1", version=2, action="retract"))
+        await desk.pass_time(agent, 10.0)
+        await eventually(lambda: [kind for kind, _ in desk.told] == ["withdrawn"])
+        await agent.close()
+
+    run(desk, scenario)
+
+
 def test_a_withdrawal_waits_for_the_message_that_is_on_its_way(desk: Desk) -> None:
     async def scenario(desk: Desk) -> None:
         desk.routing.write_text(AT_ONCE)
@@ -325,10 +448,33 @@ def test_a_withdrawal_waits_for_the_message_that_is_on_its_way(desk: Desk) -> No
         agent = await desk.agent()
         await desk.deliver(agent, friction("f1"))
         await eventually(lambda: len(desk.endpoint.received) == 1)
-        withdrawing = asyncio.create_task(desk.deliver(agent, friction("f1", version=2, action="retract")))
-        await withdrawing
-        assert desk.rows("alert_notices")[0]["attempts"] == 1
-        assert desk.rows("alert_notices")[0]["state"] == "superseded", "it timed out, and is not sent again"
+        await desk.deliver(agent, friction("f1", version=2, action="retract"))
+        states = {row["kind"]: (row["state"], row["attempts"]) for row in desk.rows("alert_notices")}
+        assert states["opened"] == ("uncertain", 1), "it timed out, and is not sent again"
+        await agent.close()
+
+    run(desk, scenario)
+
+
+def test_a_message_of_what_was_withdrawn_is_not_sent_after_a_restart(desk: Desk) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(AT_ONCE)
+        desk.endpoint.answer_next(BUSY)
+        agent = await desk.agent()
+        await desk.deliver(agent, friction("f1"))
+        await eventually(lambda: has_tried(desk, 1))
+        # The worker dies when the withdrawal is decided, and before its message is taken back.
+        desk.store.faults = Faults(at_step=2, moment=Moment.BEFORE)
+        with pytest.raises(Killed):
+            await desk.deliver(agent, friction("f1", version=2, action="retract"))
+        assert desk.store.faults.steps[2] == "insert alert_notices"
+        desk.store.faults = Faults()
+        await agent.close()
+        agent = await desk.agent()
+        await desk.pass_time(agent, 10.0)
+        await settled(agent)
+        assert desk.told == []
+        assert [row["state"] for row in desk.rows("alert_notices")] == ["superseded"]
         await agent.close()
 
     run(desk, scenario)

@@ -69,10 +69,10 @@ def test_a_redirect_is_not_followed() -> None:
     ("does", "expected"),
     [
         (True, Delivered()),
-        (False, Retry(None, "apprise could not send it, and does not say why")),
-        (None, Retry(None, "apprise could not send it, and does not say why")),
+        (False, Retry(None, "apprise could not send it, and does not say why", may_have_arrived=True)),
+        (None, Retry(None, "apprise could not send it, and does not say why", may_have_arrived=True)),
         (TypeError("secret"), Refused("apprise cannot send this")),
-        (RuntimeError("secret"), Retry(None, "apprise failed: RuntimeError")),
+        (RuntimeError("secret"), Retry(None, "apprise failed: RuntimeError", may_have_arrived=True)),
     ],
 )
 def test_what_apprise_says_is_understood_and_no_more_of_it_is_told(does: Any, expected: Outcome) -> None:
@@ -107,7 +107,7 @@ def test_one_notice_at_a_time_and_a_thread_that_hangs_holds_up_nothing_but_its_c
             return outcomes
 
     assert asyncio.run(run()) == [
-        Retry(None, "apprise did not finish within 0.2 s"),
+        Retry(None, "apprise did not finish within 0.2 s", may_have_arrived=True),
         Retry(None, "apprise is still busy with the notice before"),
         Delivered(),
     ]

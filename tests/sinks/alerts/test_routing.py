@@ -227,6 +227,32 @@ def test_an_inline_address_is_told_where_it_belongs(tmp_path: Path) -> None:
     assert "channels.c.url: a secret does not belong in this file; name where it is with url_env or url_file" in errors
 
 
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("channels: {c: {type: slack_bot, channel: C1, token: VALUE}}", "c.token: {}token_env or token_file"),
+        ("channels: {c: {type: slack_bot, channel: C1, bot_token: VALUE}}", "c.bot_token: {}token_env or token_file"),
+        ("channels: {c: {type: pagerduty, routing_key: VALUE}}", "c.routing_key: {}key_env or key_file"),
+        ("channels: {c: {type: slack, webhook: VALUE}}", "c.webhook: {}url_env or url_file"),
+        ("channels: {c: {type: webhook, url_env: U, secret: VALUE}}", "c.secret: {}secret_env or secret_file"),
+        (
+            (
+                "channels: {c: {type: email, host: h.example, sender: a@b.example, recipients: [a@b.example], user: u,"
+                " password: VALUE}}"
+            ),
+            "c.password: {}password_env or password_file",
+        ),
+        ("answering: {public_url: 'https://j.example', port: 0, key: VALUE}", "answering.key: {}key_env or key_file"),
+    ],
+)
+def test_a_secret_in_plain_text_is_told_where_it_belongs(tmp_path: Path, part: str, told: str) -> None:
+    channels = "" if part.startswith("channels") else "channels: {c: {type: console}}\n"
+    text = f"{channels}{part}\nroutes: [{{channels: [c]}}]\n".replace("VALUE", "AbCdEf0123456789")
+    errors = error_of(tmp_path, text)
+    assert told.format("a secret does not belong in this file; name where it is with ") in errors
+    assert "AbCdEf0123456789" not in errors
+
+
 def test_a_file_that_is_not_there_or_is_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(RoutingError, match=r"nowhere\.yaml: cannot be read: No such file or directory"):
         load_routing(tmp_path / "nowhere.yaml")

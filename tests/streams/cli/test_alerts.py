@@ -108,3 +108,24 @@ def test_a_sample_is_printed_or_sent(tmp_path: Path) -> None:
     assert "delivered" in sent.output
     unknown = run("--channel", "nowhere")
     assert (unknown.exit_code, "there are: console" in unknown.output) == (1, True)
+
+
+def test_a_channel_is_tried_though_the_secret_of_another_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "alerts.yaml"
+    file.write_text(
+        "channels: {desk: {type: slack, url_env: DESK}, floor: {type: slack, url_env: FLOOR}}\n"
+        "routes: [{channels: [desk, floor]}]\n"
+    )
+    monkeypatch.setenv("JOURNEYS_ALERT_ROUTING", str(file))
+    monkeypatch.setenv("DESK", "https://hooks.slack.com/services/T00/B00/part")
+
+    def run(channel: str) -> Any:
+        return CliRunner().invoke(
+            app, ["alerts", "test", "--data-dir", str(tmp_path), "--dry-run", "--channel", channel]
+        )
+
+    assert (run("desk").exit_code, '"blocks"' in run("desk").output) == (0, True)
+    missing = run("floor")
+    assert (missing.exit_code, "FLOOR is not set" in missing.output) == (1, True)

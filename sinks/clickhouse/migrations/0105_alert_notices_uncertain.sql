@@ -1,0 +1,1 @@
+ALTER TABLE alert_notices $on_cluster COMMENT COLUMN IF EXISTS `state` 'due, sending (from before an attempt until its outcome is known), delivered, refused by the channel for good, superseded (withdrawn before it was sent), uncertain (withdrawn while nobody knows whether the channel had it, and so said to be wrong), or expired.'
