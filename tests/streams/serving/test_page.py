@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -85,6 +86,19 @@ def test_the_numbers_are_those_of_the_views(page: Page, company: ClickHouseAddre
     assert (totals["minutes"], totals["journeys"]) == (total, journeys)
     assert sum(row["journeys"] for row in page.ask("paths").records) == unrolled
     assert page.ask("span").records[0]["touchpoints"] >= EVENTS
+
+
+def test_days_are_those_of_utc_and_the_most_severe_come_first(page: Page, company: ClickHouseAddress) -> None:
+    client = connect(company)
+    by_day: Counter[str] = Counter()
+    for posted_at, minutes in client.execute("SELECT posted_at, minutes FROM v_effort_postings"):
+        by_day[posted_at.date().isoformat()] += minutes
+    client.disconnect()
+    shown = {row["day"]: row["minutes"] for row in page.ask("trend").records}
+    assert shown == pytest.approx(dict(by_day), abs=0.06)
+    for order in ("severity", "minutes"):
+        values = [row[order] for row in page.ask("frictions", order=order, limit=500).records]
+        assert values == sorted(values, reverse=True), order
 
 
 def test_periods_end_with_the_newest_event_in_the_data(page: Page) -> None:
