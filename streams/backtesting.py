@@ -19,7 +19,8 @@ from processors.friction.labels import Label, Labels
 from processors.person import PersonState, judge, restore
 from schemas.outputs import Friction, touchpoint_ref
 from sinks.alerts.routing import AlertRouter, Routing
-from sinks.clickhouse.reader import KeyRange, Period, Reader
+from sinks.clickhouse.period_reader import KeyRange, Period
+from sinks.clickhouse.reader import Reader
 from streams.intents import opened
 from streams.processes import in_processes
 from streams.rederiving import Installation, StoredPerson, load_persons_in, rules_of

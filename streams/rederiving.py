@@ -25,7 +25,8 @@ from processors.person import PersonState
 from processors.settings import CoreSettings
 from schemas.rule_changes import RuleChange
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.reader import KeyRange, LastJudged, Period, Reader
+from sinks.clickhouse.period_reader import KeyRange, LastJudged, Period
+from sinks.clickhouse.reader import Reader
 from streams.cold_persons import load_stories
 from streams.identities import Identities
 from streams.journeys_agent import core_settings

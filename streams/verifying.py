@@ -16,7 +16,8 @@ from processors.friction.differences import NOT_FOUND, Difference, differences
 from processors.friction.finding import FrictionRule
 from processors.person import judge
 from schemas.outputs import Friction
-from sinks.clickhouse.reader import KeyRange, Period, Reader
+from sinks.clickhouse.period_reader import KeyRange, Period
+from sinks.clickhouse.reader import Reader
 from streams.processes import in_processes
 from streams.rederiving import Installation, StoredPerson, load_stored_persons, rules_at_hand, rules_of
 from streams.store import ReadingStore, ReadPort

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from sinks.clickhouse.address import ClickHouseAddress
+from sinks.clickhouse.period_reader import KeyRange
 from sinks.clickhouse.questions import ask, ask_in_blocks
-from sinks.clickhouse.reader import KeyRange
 
 PART_ROWS: Final = 50_000
 BLOCK_ROWS: Final = 10_000

@@ -46,8 +46,8 @@ def command(
     from schemas.json_form import milliseconds
     from sinks.alerts.routing import RoutingError, default_routing, load_routing
     from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
+    from sinks.clickhouse.period_reader import Period
     from sinks.clickhouse.questions import QuestionRefused
-    from sinks.clickhouse.reader import Period
     from streams.backtesting import Backtest, kinds_in, run_backtest
     from streams.cli.backtest_report import print_report, report_of
     from streams.cli.output import friendly_errors, part_progress, print_json

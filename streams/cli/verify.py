@@ -39,7 +39,7 @@ def command(
 
     from schemas.json_form import milliseconds
     from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
-    from sinks.clickhouse.reader import Period
+    from sinks.clickhouse.period_reader import Period
     from streams.cli.output import friendly_errors, part_progress
     from streams.cli.sending import fail
     from streams.rederiving import Installation, rules_of

@@ -21,7 +21,7 @@ from processors.identity_limits import IdentityLimits
 from schemas.touchpoint import AppliedTouchpoint
 from sinks.alerts.routing import default_routing
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.reader import KeyRange, Period
+from sinks.clickhouse.period_reader import KeyRange, Period
 from sinks.clickhouse.rows import touchpoint_block
 from streams.backtesting import Backtest, tally
 from streams.cli.backtest_report import print_report, report_of

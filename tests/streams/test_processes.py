@@ -8,7 +8,7 @@ import pytest
 from schemas.rule_changes import RuleChange
 from sinks.alerts.routing import default_routing
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.reader import Period
+from sinks.clickhouse.period_reader import Period
 from streams.backtesting import Backtest
 from streams.processes import in_processes
 from streams.rederiving import Installation

@@ -16,7 +16,8 @@ from schemas.outputs import Evidence, Friction, FrictionStatus
 from schemas.rule_changes import RuleChange
 from schemas.touchpoint import TOUCHPOINT_FIELDS, AppliedTouchpoint, Touchpoint, TouchpointKey
 from sinks.clickhouse.eraser import STORES, Eraser
-from sinks.clickhouse.reader import KeyRange, LastJudged, Period, PublishedVersions, Reader
+from sinks.clickhouse.period_reader import KeyRange, LastJudged, Period
+from sinks.clickhouse.reader import PublishedVersions, Reader
 from sinks.clickhouse.records import (
     ActionRecord,
     AlertRecord,

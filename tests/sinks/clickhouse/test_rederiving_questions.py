@@ -9,7 +9,8 @@ import pytest
 from schemas.erasure import ErasedIdentifier
 from schemas.identity import PersonIdentifier
 from sinks.clickhouse.address import ClickHouseAddress
-from sinks.clickhouse.reader import KeyRange, LastJudged, Period, Reader
+from sinks.clickhouse.period_reader import KeyRange, LastJudged, Period
+from sinks.clickhouse.reader import Reader
 from sinks.clickhouse.records import Checkpoint
 from sinks.clickhouse.rows import (
     PreparedBlock,
