@@ -34,6 +34,7 @@ from sinks.clickhouse.tables import (
     ALERT_NOTICES,
     ALERTS,
     CHECKPOINTS,
+    CONTACTS,
     DEAD_LETTERS,
     ERASED_IDENTIFIERS,
     ERASURE_RECEIPTS,
@@ -58,6 +59,7 @@ _TABLES: dict[str, Table] = {
         ERASED_IDENTIFIERS,
         ERASURE_RECEIPTS,
         CHECKPOINTS,
+        CONTACTS,
         ALERTS,
         ALERT_INCIDENTS,
         ALERT_NOTICES,
@@ -456,6 +458,7 @@ class _MemoryEraser:
             "touchpoints",
             lambda row: {"identities": tuple(name for name in row["identities"] if identifier_of(name) not in keys)},
         )
+        self._delete_facts("contacts", "contact_id", keys)
         self._delete("alerts", lambda row: row["person_key"] in keys or bool(keys & self._named("alerts", row)))
         is_shown: Callable[[Row], bool] = lambda row: not keys.isdisjoint(row["person_keys"])  # noqa: E731
         self._rewrite("alert_incidents", lambda row: {"samples": "[]", "person_keys": ()} if is_shown(row) else {})

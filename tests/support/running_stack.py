@@ -17,6 +17,7 @@ from sinks.clickhouse.questions import QuestionRefused, ask
 from streams.settings import load_settings
 from streams.stack.local import load_state, status
 from streams.store import reading_address
+from tests.support.deadline import wait_until
 from tests.support.processes import REPOSITORY, stopped
 
 FREE_PORTS = tuple(
@@ -82,8 +83,9 @@ class Stack:
         return next(process for process in self.status()["processes"] if process["name"] == name)
 
     def kill(self, name: str) -> None:
-        """SIGKILL one process of this stack."""
+        """SIGKILL one process of this stack, which is gone afterwards."""
         os.kill(self.process(name)["pid"], signal.SIGKILL)
+        wait_until(lambda: self.process(name)["state"] == "stopped")
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows as `journeys query` prints them, without the process that takes longer than the answer."""
