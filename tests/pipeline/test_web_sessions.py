@@ -62,12 +62,14 @@ def folded(visits: list[Visit]) -> list[tuple[int, int]]:
 
 
 def believed_devices(visits: list[Visit]) -> set[str]:
-    """One visitor's devices, but for those that were too many new ones at once."""
-    taken: dict[str, int] = {}
+    """One visitor's devices, but for those that were too many new ones at once when they were first seen."""
+    first_seen: dict[str, int] = {}
     for visit in visits:
-        recent = sum(visit.start - at < DEVICES_WITHIN_S for at in taken.values())
-        if visit.device not in taken and recent < NEW_DEVICES:
-            taken[visit.device] = visit.start
+        first_seen.setdefault(visit.device, visit.start)
+    taken: list[str] = []
+    for device, start in first_seen.items():
+        if sum(start - first_seen[other] < DEVICES_WITHIN_S for other in taken) < NEW_DEVICES:
+            taken.append(device)
     return set(taken)
 
 
@@ -96,11 +98,18 @@ def test_visitors_are_people_and_their_overlapping_sessions_are_one(stack: Stack
 
     # The person is named by the smallest hash of its identities: those of the account and of the believed devices.
     hashes = {row["thread_id"]: [text.partition(":")[2] for text in row["identities"]] for row in rows}
+    refused = {
+        frozenset((row["identifier"], row["other_identifier"]))
+        for row in stack.query("SELECT identifier, other_identifier FROM v_identity_review WHERE reason = 'limit'")
+    }
     for visitor, own in by_visitor.items():
         believed = believed_devices(own)
+        assert {frozenset(hashes[one.session]) for one in own if one.device not in believed} <= refused
         members = {hash_ for one in own for hash_ in hashes[one.session][: 1 + (one.device in believed)]}
         assert len(members) == 1 + len(believed)
         assert people[visitor] == {min(members)}
+    unbelieved = [len({one.device for one in own} - believed_devices(own)) for own in by_visitor.values()]
+    assert len(refused) == sum(unbelieved) > 0
     assert sum(len(believed_devices(own)) > 1 for own in by_visitor.values()) > 100
 
     expected = [span for own in by_visitor.values() for span in folded(own)]
