@@ -155,6 +155,10 @@ class ChunkConsumer(driver.Consumer):
         #: Of partitions that were rewound: from where on they are read again, whatever was committed.
         self._rewound: dict[TP, int] = {}
         self._handed_over: dict[TP, int] = {}
+        #: Partitions whose last chunk found the agent's queue full, as long as it has not been emptied since.
+        self._full: set[TP] = set()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
     def _new_consumer_thread(self) -> ChunkConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -231,6 +235,8 @@ class ChunkConsumer(driver.Consumer):
         self._must_rewind = False
         self._rewound.clear()
         self._handed_over.clear()
+        self._full.clear()
+        self._has_room.set()
         await super().on_partitions_revoked(revoked)
         await self.commit_acknowledged()
         self._acknowledged_assignment = self.assignment_number
@@ -259,8 +265,27 @@ class ChunkConsumer(driver.Consumer):
         if taken_over:
             await self._thread.seek_wait(taken_over)
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """Hand over nothing more, of any partition, until the agent has taken what it was handed.
+
+        Faust leaves out this partition alone, for as long as the others keep the queue filled: it starves. And once
+        all are left out, Faust sleeps for a second.
+        """
+        self._full.add(tp)
+        self._has_room.clear()
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Go on once the queue has nothing more of those that found it full; each is told once."""
+        self._full.discard(tp)
+        if not self._full:
+            self._has_room.set()
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Fetch, and yield one message per partition that has records."""
+        if not self._has_room.is_set():
+            await self.wait(self._has_room, timeout=timeout)
+            if not self._has_room.is_set():
+                return
         fetched, active = await self._wait_next_records(timeout)
         assignment = self.assignment_number
         if fetched is None or self.should_stop:
@@ -276,7 +301,7 @@ class ChunkConsumer(driver.Consumer):
             if not self.flow_active or self.assignment_number != assignment:  # type: ignore[redundant-expr]
                 # What is dropped here is fetched again: rebalances and rewinds end with a seek.
                 break
-            if records and (active is None or tp in active or tp in self._buffered_partitions):
+            if records and (active is None or tp in active):
                 self._handed_over[tp] = records[-1].offset + 1
                 yield tp, self._chunk_message(tp, Chunk(assignment, records))
 
