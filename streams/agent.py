@@ -1,5 +1,6 @@
 """What an agent is, and the loop that feeds agents from Faust streams."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
@@ -56,6 +57,8 @@ class Agent(Protocol):
     topics: tuple[str, ...]
     #: Beats while the agent waits on purpose, or is at work for long: else the watchdog takes it for stuck.
     pulse: Pulse
+    #: While it has so many records in hand it is handed no more; with 1 it is handed one chunk after the other.
+    most_in_hand: int
 
     async def start(self) -> None:
         """Prepare before the first record."""
@@ -70,7 +73,11 @@ class Agent(Protocol):
         """
 
     async def handle(self, delivery: Delivery) -> None:
-        """Take records; may return before they are acknowledged."""
+        """Take records; may return before they are acknowledged.
+
+        Called again before it has returned, in the order in which records are to be taken, while there are fewer than
+        `most_in_hand`; but alone with a delivery that is urgent.
+        """
 
     async def tick(self) -> None:
         """Do what is due by the clock; called a few times a second."""
@@ -90,6 +97,10 @@ class Feed:
         self._agent = agent
         self._trials = trials or {}
         self._is_closed = False
+        #: Records that the agent has in hand, and what tells that they became fewer.
+        self._in_hand = 0
+        self._got_less = asyncio.Event()
+        self._handling: asyncio.TaskGroup | None = None
         #: Records handed over, by topic and partition.
         self.read: Counter[TP] = Counter()
 
@@ -99,23 +110,46 @@ class Feed:
 
     async def run(self, stream: Any) -> None:
         """Hand over chunk by chunk until the stream ends. Faust acknowledges nothing on its own: see `noack`."""
-        async for event in stream.noack().events():
-            chunk: Chunk = event.value
-            consumer = cast("ChunkConsumer", self._app.consumer)
-            if self._is_closed or chunk.assignment != consumer.assignment_number:
-                _log.debug("chunk_dropped", agent=self._agent.name, records=len(chunk.records))
-                continue
-            trials = self._trials.get(chunk.place.topic)
-            if trials is None:
-                await self._give(chunk, _nothing, is_urgent=False)
-            else:
-                await trials.hand_over(consumer, chunk, self._give)
+        try:
+            async with asyncio.TaskGroup() as self._handling:
+                async for event in stream.noack().events():
+                    await self._hand_over(event.value)
+        except BaseExceptionGroup as errors:
+            # What ended the others is told; they were cancelled.
+            raise errors.exceptions[0] from None
+
+    async def _hand_over(self, chunk: Chunk) -> None:
+        consumer = cast("ChunkConsumer", self._app.consumer)
+        if self._is_closed or chunk.assignment != consumer.assignment_number:
+            _log.debug("chunk_dropped", agent=self._agent.name, records=len(chunk.records))
+            return
+        trials = self._trials.get(chunk.place.topic)
+        if trials is None:
+            await self._give(chunk, _nothing, is_urgent=False)
+        else:
+            await trials.hand_over(consumer, chunk, self._give)
 
     async def _give(self, chunk: Chunk, done: Callable[[], None], *, is_urgent: bool) -> None:
+        most = 1 if is_urgent else self._agent.most_in_hand
+        while self._in_hand >= most:
+            self._got_less.clear()
+            await self._got_less.wait()
+        assert self._handling is not None, "run() hands over"  # noqa: S101 - a broken promise of ours
+        self._in_hand += len(chunk.records)
+        handling = self._handling.create_task(self._handle(chunk, done, is_urgent=is_urgent))
+        if is_urgent:
+            await handling
+
+    async def _handle(self, chunk: Chunk, done: Callable[[], None], *, is_urgent: bool) -> None:
         consumer = cast("ChunkConsumer", self._app.consumer)
-        if not self._is_closed and chunk.assignment == consumer.assignment_number:
-            self.read[chunk.place] += len(chunk.records)
-            await self._agent.handle(_delivery(consumer, chunk, done, is_urgent=is_urgent))
+        try:
+            # Only now: until a task begins an assignment may end, and the next one begin.
+            if not self._is_closed and chunk.assignment == consumer.assignment_number:
+                self.read[chunk.place] += len(chunk.records)
+                await self._agent.handle(_delivery(consumer, chunk, done, is_urgent=is_urgent))
+        finally:
+            self._in_hand -= len(chunk.records)
+            self._got_less.set()
 
 
 def _nothing() -> None:

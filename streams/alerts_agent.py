@@ -87,6 +87,7 @@ class AlertsAgent:
 
     name = "alerts"
     topics: tuple[str, ...] = (OUTBOX,)
+    most_in_hand = 1
 
     def __init__(
         self,

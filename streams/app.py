@@ -11,7 +11,7 @@ from yarl import URL
 
 from streams.members import instance_holder
 from streams.settings import KafkaSettings, Settings
-from streams.transport import Chunk, ChunkTransport
+from streams.transport import MOST_FETCHED, Chunk, ChunkTransport
 
 
 def rebalance_timeout_s(kafka: KafkaSettings) -> float:
@@ -71,7 +71,7 @@ def build_app(settings: Settings, agent: str) -> faust.App:
         consumer_group_instance_id=f"{instance}-{agent}" if instance else None,
         broker_rebalance_timeout=rebalance_timeout_s(settings.kafka),
         broker_commit_interval=0.2,
-        broker_max_poll_records=5000,
+        broker_max_poll_records=MOST_FETCHED,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
         stream_buffer_maxsize=4,

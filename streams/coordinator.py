@@ -326,25 +326,34 @@ class Coordinator:
         self._has_written = False
         self._rewritten.clear()
 
-    async def take(self, batch: Batch) -> None:
-        """Union a batch into its persons; nothing is acknowledged before the next flush.
+    async def take(self, *batches: Batch) -> None:
+        """Union batches into their persons, in this order; nothing is acknowledged before the next flush.
 
         Raises:
-            RuntimeError: the partition is not assigned. Left out, the batch would be lost at the next acknowledgement.
+            RuntimeError: a partition is not assigned. Left out, a batch would be lost at the next acknowledgement.
 
         """
-        watermark = self._watermarks.get(batch.partition)
-        if watermark is None:
-            raise RuntimeError(f"records of partition {batch.partition}, which is not assigned")
-        arrived = [admitted.applied for admitted in batch.admitted]
-        tenants = {applied.identity_hash: applied.touchpoint.tenant for applied in arrived}
-        tenants |= {forward.to: forward.admitted.applied.touchpoint.tenant for forward in batch.forwarded}
-        arrived += [forward.admitted.applied for forward in batch.forwarded]
-        # Once for each text that comes, which are far fewer than touchpoints.
-        texts = {identity for applied in arrived for identity in applied.touchpoint.identities}
-        texts.update(*(applied.rotated for applied in arrived if applied.rotated))
-        await self._erasures.learn(tenants.keys() | set(map(identifier_of, texts)))
-        await self._load(batch.partition, tenants)
+        tenants: dict[int, dict[str, str]] = {}
+        texts: set[str] = set()
+        for batch in batches:
+            if batch.partition not in self._watermarks:
+                raise RuntimeError(f"records of partition {batch.partition}, which is not assigned")
+            arrived = [admitted.applied for admitted in batch.admitted]
+            named = tenants.setdefault(batch.partition, {})
+            named |= {applied.identity_hash: applied.touchpoint.tenant for applied in arrived}
+            named |= {forward.to: forward.admitted.applied.touchpoint.tenant for forward in batch.forwarded}
+            arrived += [forward.admitted.applied for forward in batch.forwarded]
+            # Once for each text that comes, which are far fewer than touchpoints.
+            texts.update(*(applied.touchpoint.identities for applied in arrived))
+            texts.update(*(applied.rotated for applied in arrived if applied.rotated))
+        await self._erasures.learn(
+            {one for named in tenants.values() for one in named} | set(map(identifier_of, texts))
+        )
+        await self._load(tenants)
+        for batch in batches:
+            self._take_batch(batch)
+
+    def _take_batch(self, batch: Batch) -> None:
         for admitted in batch.admitted:
             self._take(batch.partition, admitted)
         for forward in batch.forwarded:
@@ -352,6 +361,7 @@ class Coordinator:
         self.counts.wakes += len(batch.wakes)
         if batch.wakes:
             self._woken.setdefault(batch.partition, {}).update(dict.fromkeys(batch.wakes))
+        watermark = self._watermarks[batch.partition]
         for offset, tick in batch.ticks:
             self.counts.ticks += 1
             # A quiet tick adds to what the checkpoint already holds; replaying it would let time run twice.
@@ -464,8 +474,9 @@ class Coordinator:
         if self.is_idle:
             return
         watermarks = self.watermarks
-        for partition, persons in self._owner.due(watermarks, _MOST_DUE).items():
-            await self._load(partition, persons)
+        due = self._owner.due(watermarks, _MOST_DUE)
+        await self._load(due)
+        for persons in due.values():
             self._owner.wake(persons)
 
         prefix = self._token_prefix()
@@ -502,22 +513,29 @@ class Coordinator:
         _log.debug("flushed", touchpoints=len(self._touchpoints), persons=len(changes), intents=len(intents))
         self._clear()
 
-    async def _load(self, partition: int, tenants: Mapping[str, str]) -> None:
-        """Have in memory what is known of identifiers: whose they are, and those who are persons of their own."""
-        missing = {
-            identifier: tenant
-            for identifier, tenant in tenants.items()
-            if identifier not in self._owner
-            and identifier not in self._erasures
-            and not self._identities.is_elsewhere(identifier)
-        }
-        self.lookups["memory"] += len(tenants) - len(missing)
+    async def _load(self, tenants: Mapping[int, Mapping[str, str]]) -> None:
+        """Have in memory what is known of identifiers, by partition: whose they are, and who is a person of their own.
+
+        `tenants` is partition to identifier to tenant.
+        """
+        missing: dict[str, str] = {}
+        partitions: dict[str, int] = {}
+        for partition, named in tenants.items():
+            for identifier, tenant in named.items():
+                if (
+                    identifier not in self._owner
+                    and identifier not in self._erasures
+                    and not self._identities.is_elsewhere(identifier)
+                ):
+                    missing[identifier] = tenant
+                    partitions[identifier] = partition
+        self.lookups["memory"] += sum(map(len, tenants.values())) - len(missing)
         if missing:
             standings = await self._identities.look_up(missing)
             persons = [standing for standing in standings if standing.person_key == standing.identifier]
             found = await self._read(persons)
             for person_key, cold in found.items():
-                self._owner.load(partition, person_key, cold)
+                self._owner.load(partitions[person_key], person_key, cold)
             new = len(persons) - len(found)
             self.lookups["store"] += len(missing) - new
             self.lookups["new"] += new
@@ -607,8 +625,9 @@ class Coordinator:
     async def _take_back(self, refused: Iterable[Admitted]) -> None:
         """Read their persons again: what is published must follow from what the store holds."""
         persons = {admitted.applied.identity_hash for admitted in refused}
-        for partition, tenants in self._owner.forget(persons).items():
-            await self._load(partition, tenants)
+        forgotten = self._owner.forget(persons)
+        await self._load(forgotten)
+        for tenants in forgotten.values():
             self._owner.wake(tenants)
 
     def _next_offsets(self, *, is_raw: bool) -> list[tuple[int, int]]:

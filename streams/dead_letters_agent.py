@@ -52,6 +52,7 @@ class DeadLettersAgent:
 
     name = "dead-letters"
     topics: tuple[str, ...] = (DEAD,)
+    most_in_hand = 1
 
     def __init__(self, settings: Settings, store: StorePort | None = None) -> None:
         self.pulse = Pulse()

@@ -22,6 +22,7 @@ class IntakeAgent:
 
     name = INTAKE
     topics: tuple[str, ...] = (TOUCHPOINTS,)
+    most_in_hand = 1
 
     def __init__(self, settings: Settings) -> None:
         self.pulse = Pulse()

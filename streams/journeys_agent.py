@@ -39,7 +39,7 @@ from streams.settings import Settings
 from streams.source_clocks import SourceClocks
 from streams.store import Store, StorePort, clickhouse_address, refuse_nothing
 from streams.topics import JOURNEYS, KEYED, OUTBOX, RULES, TOUCHPOINTS, incarnations, partition_count
-from streams.transport import Record
+from streams.transport import MOST_FETCHED, Record
 from streams.turns import Turns, Work
 
 _log = structlog.get_logger()
@@ -87,12 +87,16 @@ class JourneysAgent:
     """
 
     name = JOURNEYS
+    #: As many as one fetch has at most: what is asked of the store for them is asked for once.
+    most_in_hand = MOST_FETCHED
 
     def __init__(
         self, settings: Settings, store: StorePort | None = None, producer: ProducerPort | None = None
     ) -> None:
         self.topics: tuple[str, ...] = (TOUCHPOINTS, KEYED) if settings.fused else (KEYED,)
         self.pulse = Pulse()
+        #: Deliveries of this round that no turn has taken yet.
+        self._waiting: list[Delivery] = []
         self._settings = settings
         self._producer = producer or ReliableProducer(settings.kafka, self.pulse)
         self._store = store or Store(clickhouse_address(settings.clickhouse), self.pulse)
@@ -177,8 +181,10 @@ class JourneysAgent:
         await self._end(within_s)
 
     async def handle(self, delivery: Delivery) -> None:
-        """Take a chunk; flush when enough is collected."""
-        await self._turns.take(lambda: self._take(delivery))
+        """Take a chunk, with all others that wait meanwhile; flush when enough is collected."""
+        waiting = self._waiting
+        waiting.append(delivery)
+        await self._turns.take(lambda: self._take(waiting))
 
     async def tick(self) -> None:
         """Take new rules; flush what has waited long enough."""
@@ -263,6 +269,8 @@ class JourneysAgent:
     async def _let_go(self, within_s: float, last: Work | None = None) -> None:
         # Told to stop amid a rebalance it would drop what the last flush is about.
         async with self._letting_go:
+            # What waits belongs to a round that ends, and is read again.
+            self._waiting = []
             if not await self._turns.end(within_s, last):
                 self._store.interrupt()
             unfinished = self.coordinator.revoke()
@@ -280,29 +288,42 @@ class JourneysAgent:
         await asyncio.sleep(_SETTLED_S)
         await self.coordinator.make_up_for(unfinished)
 
-    async def _take(self, delivery: Delivery) -> None:
-        self._last = delivery
+    async def _take(self, waiting: list[Delivery]) -> None:
+        """Take all that wait: what the store knows of their persons is asked for once."""
+        deliveries = waiting.copy()
+        waiting.clear()
+        if not deliveries:
+            return
+        self._last = deliveries[-1]
         if self._to_assign is not None:
             await self._recall_rules()
             self._durable = await self.coordinator.assign(sorted(self._to_assign))
             self._to_assign = None
             self._pace.begin(_now_s())
-        durable = self._durable.pop((delivery.topic, delivery.partition), None)
-        if durable is not None and delivery.committed is not None and durable < delivery.committed:
-            # The tables were lost or set back to a backup. The log still has what they miss.
-            _log.warning(
-                "tables_behind_log", topic=delivery.topic, partition=delivery.partition, tables=durable,
-                log=delivery.committed,
-            )  # fmt: skip
-            delivery.rewind(durable)
+        sound = [delivery for delivery in deliveries if not self._is_rewound(delivery)]
+        if not sound:
             return
-        is_raw = delivery.topic == TOUCHPOINTS
-        await self.coordinator.take(await self._raw_batch(delivery) if is_raw else self._batch(delivery))
-        self._pace.took(_now_s(), sum(len(record.value or b"") for record in delivery.records))
-        if delivery.is_urgent:
+        await self.coordinator.take(*[await self._batch(delivery) for delivery in sound])
+        self._pace.took(_now_s(), sum(len(record.value or b"") for one in sound for record in one.records))
+        if any(delivery.is_urgent for delivery in sound):
             await self._flush()
         else:
             await self._flush_if_due()
+
+    def _is_rewound(self, delivery: Delivery) -> bool:
+        """Whether its partition has to be read again: the tables were lost, or set back to a backup.
+
+        The log still has what they miss.
+        """
+        durable = self._durable.pop((delivery.topic, delivery.partition), None)
+        if durable is None or delivery.committed is None or durable >= delivery.committed:
+            return False
+        _log.warning(
+            "tables_behind_log", topic=delivery.topic, partition=delivery.partition, tables=durable,
+            log=delivery.committed,
+        )  # fmt: skip
+        delivery.rewind(durable)
+        return True
 
     async def _recall_rules(self) -> None:
         """Know all rules that any worker took: a broker may have lost its log, and what it said still holds.
@@ -384,7 +405,10 @@ class JourneysAgent:
             is_raw=True, misplaced=misplaced,
         )  # fmt: skip
 
-    def _batch(self, delivery: Delivery) -> Batch:
+    async def _batch(self, delivery: Delivery) -> Batch:
+        return await self._raw_batch(delivery) if delivery.topic == TOUCHPOINTS else self._keyed_batch(delivery)
+
+    def _keyed_batch(self, delivery: Delivery) -> Batch:
         admitted: list[Admitted] = []
         dead: list[DeadLetter] = []
         ticks: list[tuple[int, Tick]] = []

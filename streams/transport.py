@@ -23,6 +23,8 @@ from kafka.errors import KafkaError
 
 _log = structlog.get_logger()
 Record = ConsumerRecord
+#: Records of one fetch, of all partitions together.
+MOST_FETCHED: Final = 5_000
 #: How long a broker may keep a fetch open. One that has nothing at first may look again only after half of it; and a
 #: partition that was left out of the fetch, because its last records were not taken yet, waits for all of it. With less
 #: the records come in smaller chunks, each of which costs a question to ClickHouse.
@@ -283,7 +285,7 @@ class ChunkConsumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Fetch, and yield one message per partition that has records."""
         if not self._has_room.is_set():
-            await self.wait(self._has_room, timeout=timeout)
+            await self.wait(self._has_room.wait(), timeout=timeout)
             if not self._has_room.is_set():
                 return
         fetched, active = await self._wait_next_records(timeout)

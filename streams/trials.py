@@ -28,15 +28,16 @@ from streams.intake import dead_letter_record
 from streams.pulse import Pulse
 from streams.store import StorePort
 from streams.topics import DEAD, KEYED, TOUCHPOINTS
-from streams.transport import Chunk, ChunkConsumer, Record
+from streams.transport import MOST_FETCHED, Chunk, ChunkConsumer, Record
 
 _log = structlog.get_logger()
 #: Deaths in a row after which a record is put aside.
 DEATHS: Final = 5
 #: A death later than this after the records were handed over was not their fault.
 QUICK_S: Final = 10.0
-#: Offsets that may be in hand before the first of them is acknowledged: a flush of the journeys agent, and a chunk.
-_REACH: Final = 25_000
+#: Offsets that may be in hand before the first of them is acknowledged: a flush of the journeys agent, and what it is
+#: handed while it has less than a whole fetch.
+_REACH: Final = 20_000 + 2 * MOST_FETCHED
 #: A part of suspect records is this fraction of them; from the third death on it is a single record.
 _PARTS: Final = 16
 _SINGLY_FROM: Final = 3

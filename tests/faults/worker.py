@@ -263,6 +263,8 @@ class CountingJourneys(JourneysAgent):
         self._fate = fate
         self._skips = spec.plant is Plant.SKIPPED_RECORD
         self._slice = spec.slice
+        # Slices of one chunk come before those of the next.
+        self.most_in_hand = 1 if spec.slice else self.most_in_hand
         self._revocations = 0
         self._tally = tally
 
@@ -290,8 +292,8 @@ class CountingJourneys(JourneysAgent):
                 delivery._replace(records=part, acknowledge=acknowledge_or_die if is_last else _nothing)
             )
 
-    def _batch(self, delivery: Delivery) -> Batch:
-        return self._noted(super()._batch(delivery))
+    def _keyed_batch(self, delivery: Delivery) -> Batch:
+        return self._noted(super()._keyed_batch(delivery))
 
     async def _raw_batch(self, delivery: Delivery) -> Batch:
         return self._noted(await super()._raw_batch(delivery))

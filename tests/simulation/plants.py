@@ -216,23 +216,23 @@ def acknowledges_for_another_assignment(patch: pytest.MonkeyPatch) -> None:
 
 
 def counts_offsets_one_too_far(patch: pytest.MonkeyPatch) -> None:
-    batch = JourneysAgent._batch
+    batch = JourneysAgent._keyed_batch
 
     def too_far(self: JourneysAgent, delivery: agent.Delivery) -> Any:
         made = batch(self, delivery)
         return made._replace(next_offset=made.next_offset + 1)
 
-    patch.setattr(JourneysAgent, "_batch", too_far)
+    patch.setattr(JourneysAgent, "_keyed_batch", too_far)
 
 
 def leaves_out_the_last_record_of_a_chunk(patch: pytest.MonkeyPatch) -> None:
-    batch = JourneysAgent._batch
+    batch = JourneysAgent._keyed_batch
 
     def without(self: JourneysAgent, delivery: agent.Delivery) -> Any:
         made = batch(self, delivery)
         return made._replace(admitted=made.admitted[:-1] if len(delivery.records) > 5 else made.admitted)
 
-    patch.setattr(JourneysAgent, "_batch", without)
+    patch.setattr(JourneysAgent, "_keyed_batch", without)
 
 
 def counts_no_duplicates(patch: pytest.MonkeyPatch) -> None:

@@ -305,10 +305,11 @@ class Worker:
             await self.process.awake()
             await self.consumer.commit_acknowledged()
 
-    async def _counted(self, batch: Batch) -> None:
+    async def _counted(self, *batches: Batch) -> None:
         """Every record is counted once as what became of it (I13)."""
-        await self._take(batch)
-        self._taken += sum(map(len, (batch.admitted, batch.forwarded, batch.misplaced, batch.dead_letters)))
+        await self._take(*batches)
+        for batch in batches:
+            self._taken += sum(map(len, (batch.admitted, batch.forwarded, batch.misplaced, batch.dead_letters)))
         counts = self.agent.coordinator.counts
         known = sum(
             getattr(counts, name)

@@ -42,14 +42,14 @@ def settings(kafka: KafkaSettings, tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path, kafka=kafka, flush=FlushSettings(max_rows=3, **NEVER))
 
 
-def a_touchpoint(number: int) -> bytes:
+def a_touchpoint(number: int, customer: str = "4711") -> bytes:
     return encode(
         Touchpoint(
             id=f"{number}",
             source="shop",
             kind="page.viewed",
             occurred_at=MONDAY - HOUR + number,
-            identities=("customer_no:4711",),
+            identities=(f"customer_no:{customer}",),
         )
     )
 
@@ -84,6 +84,27 @@ def test_a_flush_comes_when_enough_rows_are_collected(settings: Settings) -> Non
         assert (ids(store), log.acknowledged) == (["1", "2", "3"], [2, 3])
 
     run(settings, store, scenario)
+
+
+def test_the_store_is_asked_once_for_all_chunks_that_wait(settings: Settings) -> None:
+    wide = settings.model_copy(update={"flush": FlushSettings(max_rows=100, **NEVER)})
+
+    async def scenario(agent: JourneysAgent) -> None:
+        log = Deliveries(KEYED)
+        await agent.handle(log.chunk([a_touchpoint(0)]))
+        before = store.reads
+        await agent.handle(log.chunk([a_touchpoint(1, "4712")]))
+        for_one = store.reads - before
+        assert for_one > 0
+        before = store.reads
+        chunks = [log.chunk([a_touchpoint(number, f"{4711 + number}")]) for number in range(2, 9)]
+        await asyncio.gather(*map(agent.handle, chunks))
+        assert store.reads - before == for_one
+        await agent.finish(30.0)
+        assert (ids(store), log.acknowledged) == ([f"{number}" for number in range(9)], list(range(1, 10)))
+
+    store = MemoryStore()
+    run(wide, store, scenario)
 
 
 def test_a_flush_comes_when_enough_bytes_are_collected(settings: Settings) -> None:

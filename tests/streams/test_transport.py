@@ -37,6 +37,7 @@ class Collector:
 
     name = "collector"
     topics: tuple[str, ...] = (TOUCHPOINTS,)
+    most_in_hand = 1
 
     def __init__(self) -> None:
         self.pulse = Pulse()
@@ -202,6 +203,30 @@ def test_offsets_come_in_order_once_and_without_gaps(kafka: KafkaSettings) -> No
         assert offsets[0] == 0
 
     run(kafka, "order", scenario)
+
+
+def test_a_full_queue_holds_back_all_partitions_and_an_emptied_one_none(kafka: KafkaSettings) -> None:
+    """Else the one that found it full would wait for as long as the others keep it filled."""
+
+    async def scenario(subject: Running) -> None:
+        firsts = [await next_offset(subject, partition) for partition in (0, 1)]
+        full, other = TP(TOUCHPOINTS, 0), TP(TOUCHPOINTS, 1)
+        for tp in (full, other):
+            subject.consumer.on_buffer_full(tp)
+        for number in range(2):
+            await subject.send("held back", partition=number)
+        # A round that had begun already may bring what came in it; the next one brings nothing.
+        await eventually(lambda: all((subject.consumer.highwater(tp) or 0) > 0 for tp in (full, other)), seconds=60)
+        held = [len(subject.collector.offsets(number)) for number in range(2)]
+        subject.consumer.on_buffer_drop(full)
+        for number in range(2):
+            await subject.send("held back too", partition=number)
+        assert [len(subject.collector.offsets(number)) for number in range(2)] == held
+        subject.consumer.on_buffer_drop(other)
+        for number in range(2):
+            await has_read(subject, number, firsts[number] + 2)
+
+    run(kafka, "full", scenario)
 
 
 def test_what_faust_acknowledges_on_its_own_is_not_committed(kafka: KafkaSettings) -> None:

@@ -61,7 +61,7 @@ def test_whatever_kills_is_alone_after_five_deaths_and_nobody_else_is_accused(
     first: int, count: int, at: st.DataObject
 ) -> None:
     deadly = at.draw(st.integers(first, first + count - 1))
-    left, noted = records(first, first + count), attempt(1, first, first + 25_000)
+    left, noted = records(first, first + count), attempt(1, first, first + 30_000)
     deaths = 1
     while not is_guilty(noted, left[0]):
         part = part_of(noted, left)

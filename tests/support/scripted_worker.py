@@ -47,6 +47,7 @@ class ScriptedAgent:
     """An agent as scripted by its behaviour."""
 
     name = NAME
+    most_in_hand = 1
 
     def __init__(self, topic: str, behaviour: Behaviour, file: Path) -> None:
         self.topics: tuple[str, ...] = (topic,)
