@@ -54,6 +54,8 @@ _SETTLED_WITHIN_S: Final = 1_800.0
 _BLOCKS: Final = {1_000: 20, 10_000: 10, 100_000: 3, 1_000_000: 1}
 _BLOCKS_OF_FACTS: Final = {10_000: 5}
 _WARM_RUNS: Final = 3
+#: The goal for every question at 10 million touchpoints on two cores.
+_SLOW_S: Final = 1.0
 _DEAREST: Final = 5
 _PERSONS: Final = (1, 100, 1_000)
 _TWICE: Final = (0.0, 0.01, 0.1, 0.5)
@@ -123,7 +125,10 @@ class Flushed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A question: seconds by the clock, CPU seconds of the engine, and what it read and held for it."""
+    """A question: seconds by the clock, CPU seconds of the engine, and what it read and held for it.
+
+    `plan` is how the engine goes about it, where that takes as long as people notice.
+    """
 
     question: str
     cold_s: float
@@ -133,6 +138,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     bytes_read: int
     memory_bytes: int
     rows: int
+    plan: tuple[str, ...] = ()
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,7 +359,13 @@ class Sink:
             bytes_read=read_after[1] - read[1],
             memory_bytes=max(memory),
             rows=rows,
+            plan=self._plan(question) if statistics.median(warm) >= _SLOW_S else (),
         )
+
+    def _plan(self, question: Question) -> tuple[str, ...]:
+        """How the engine goes about it, and what its indexes leave of each table."""
+        sql = f"EXPLAIN indexes = 1 {question.sql}"
+        return tuple(str(line) for (line,) in self.client.execute(sql, dict(question.parameters) or None))
 
     def count(self) -> Iterator[Counted]:
         """Count touchpoints by kind, while more and more of them are there twice."""
@@ -595,6 +607,9 @@ def as_text(result: SinkResult) -> str:
             for c in result.counted
         ],
     )
+    for a in result.asked:
+        if a.plan:
+            lines += ["", f"plan of {a.question}", *(f"  {line}" for line in a.plan)]
     return "\n".join(lines)
 
 
