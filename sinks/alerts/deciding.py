@@ -678,6 +678,7 @@ def _subject(incident: Incident) -> Subject:
         sentence_de=shown.sentence_de if shown else "",
         evidence=shown.evidence if shown else (),
         nearest_miss=shown.nearest_miss if shown else "",
+        nearest_miss_de=shown.nearest_miss_de if shown else "",
         friction_id=shown.friction_id if shown else "",
         person_key=shown.person_key if shown and is_one else "",
         journey_id=shown.journey_id if shown and is_one else "",
