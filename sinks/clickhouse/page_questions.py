@@ -279,7 +279,8 @@ ORDER BY column, frictions DESC, value""",
         "One friction with its evidence: touchpoints, tested values beside thresholds, guards, and the nearest miss.",
         """SELECT
     friction_id, rule_id, rule_version, variant, status, severity, minutes, team, owner_team, topic, from_channel,
-    to_channel, anchor_at, opened_at, person_key, journey_id, sentence_en, sentence_de, nearest_miss, nearest_miss_de, evidence
+    to_channel, anchor_at, opened_at, person_key, journey_id, sentence_en, sentence_de, nearest_miss, nearest_miss_de,
+    evidence
 FROM v_frictions
 WHERE friction_id = {friction:String}""",
         {"friction": _KEY},

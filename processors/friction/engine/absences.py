@@ -135,7 +135,7 @@ class AbsenceMatcher:
         what, what_de = ("a reply", "einer Antwort") if is_reply else (" or ".join(kinds), " oder ".join(kinds))
         if match.answer is None:
             limit = self._limit(match)
-            return miss(f"{what} within {limit}", f"{what_de} innerhalb von {_in_german(limit, "Arbeitstagen")}")
+            return miss(f"{what} within {limit}", f"{what_de} innerhalb von {_in_german(limit, 'Arbeitstagen')}")
         late = spell_duration(match.answer.start - match.due)
         return miss(f"{what} {late} earlier", f"{what_de} {late} früher")
 
