@@ -31,6 +31,7 @@ class AlertIntent(msgspec.Struct, frozen=True, kw_only=True):
     sentence_de: str
     evidence: tuple[str, ...]
     nearest_miss: str
+    nearest_miss_de: str = ""
     because_en: str = ""
     because_de: str = ""
 

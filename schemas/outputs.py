@@ -86,7 +86,11 @@ class Check(msgspec.Struct, frozen=True, gc=False):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Why a rule fired, complete enough to derive it again from the stored touchpoints alone."""
+    """Why a rule fired, complete enough to derive it again from the stored touchpoints alone.
+
+    `nearest_miss` is what little would have had to be otherwise for it not to fire, in English, `nearest_miss_de` the
+    same in German.
+    """
 
     rule_id: str
     rule_version: int
@@ -96,6 +100,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     guards: tuple[Check, ...]
     severity_parts: tuple[Check, ...]
     nearest_miss: str
+    nearest_miss_de: str = ""
 
 
 class Friction(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -97,17 +97,19 @@ class ChannelSender:
     async def drop(self, notice_id: str, settlement: Settlement) -> Settled | None:
         """Do not send a notice; `None` when it is being sent at the moment or was sent before.
 
-        One that may have arrived is not superseded but uncertain: a team may have seen it.
+        One that may have arrived is not superseded but uncertain: a team may have seen it. One that expired goes into
+        a summary all the same.
         """
         record = self._waiting.get(notice_id)
         if record is None or (self._in_flight is not None and self._in_flight.notice_id == notice_id):
             return None
-        if settlement is Settlement.SUPERSEDED and record.state == SENDING:
+        may_have_arrived = record.state == SENDING
+        if settlement is Settlement.SUPERSEDED and may_have_arrived:
             settlement = Settlement.UNCERTAIN
         del self._waiting[notice_id]
         await self._note(_settled_record(record, settlement.value, self._wall_ms()))
         self.counts[settlement.value] += 1
-        return Settled(notice_id=notice_id, channel=self.name, settlement=settlement)
+        return Settled(notice_id=notice_id, channel=self.name, settlement=settlement, may_have_arrived=may_have_arrived)
 
     async def hold(self, incident_ids: AbstractSet[str]) -> None:
         """Send nothing that tells of one of these incidents until `release`; waits for what is being sent of them."""

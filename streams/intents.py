@@ -99,6 +99,7 @@ def opened(friction: Friction, version: int) -> AlertIntent:
         sentence_de=friction.sentence_de,
         evidence=friction.evidence.touchpoints,
         nearest_miss=friction.evidence.nearest_miss,
+        nearest_miss_de=friction.evidence.nearest_miss_de,
     )
 
 

@@ -32,7 +32,7 @@ FROM v_journeys WHERE person_key = %(key)s ORDER BY opened_at, journey_id
 """
 _FRICTIONS = """
 SELECT friction_id, rule_id, variant, status, severity, journey_id, toUnixTimestamp64Milli(anchor_at) AS anchor_at,
-    team, minutes, sentence_en, sentence_de, evidence_touchpoints, nearest_miss
+    team, minutes, sentence_en, sentence_de, evidence_touchpoints, nearest_miss, nearest_miss_de
 FROM v_frictions WHERE person_key = %(key)s ORDER BY anchor_at, friction_id
 """
 _SESSIONS = """

@@ -9,6 +9,7 @@ from processors.entries import Entry
 from processors.fold import Fold
 from processors.friction.severity import SeverityScale
 from processors.friction.story import Moment, Story
+from processors.friction.wording import NearestMiss
 from schemas.outputs import Check, EffortKind
 
 #: Among the kinds that a rule reads: every touchpoint that may begin, move or solve a matter, and every arrival.
@@ -107,7 +108,7 @@ class Description:
     evidence: tuple[Entry, ...]
     checks: tuple[Check, ...]
     guards: tuple[Check, ...]
-    nearest_miss: str
+    nearest_miss: NearestMiss
     words: dict[str, str]
 
 

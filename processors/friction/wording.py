@@ -1,6 +1,6 @@
 """Words for sentences about frictions: channels and matters as people name them, in English and German."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from processors.entries import Entry
 
@@ -40,6 +40,23 @@ _GERMAN: Final[dict[str, str]] = {
     "store": "Filiale",
     "web": "Website",
 }
+
+
+class NearestMiss(NamedTuple):
+    """What little would have had to be otherwise, in English and German: half a sentence about the friction."""
+
+    en: str
+    de: str
+
+
+def miss(en: str, de: str) -> NearestMiss:
+    """What would have kept a rule from firing, each after "with": "a reply 2 h earlier", "einer Antwort 2 h früher"."""
+    return NearestMiss(f"would not have fired with {en}", f"hätte nicht angeschlagen mit {de}")
+
+
+def german_channel(channel: str) -> str:
+    """A channel as Germans name it; one without a word stays as it is."""
+    return _GERMAN.get(channel, channel)
 
 
 #: Words that `words_for` always has.

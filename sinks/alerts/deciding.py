@@ -154,8 +154,10 @@ class _Turn:
                 continue
             telling = replace(telling, in_hand="", in_hand_kind="", reference=telling.reference or settled.reference)
             if settled.settlement in {Settlement.SUPERSEDED, Settlement.EXPIRED} and _is_first(kind, telling):
-                # The channel knows nothing of it: as if nothing had been decided.
-                telling = replace(telling, is_open=False, is_shown=False, told_at=0, told_customers=0)
+                # The channel knows nothing of it: as if nothing had been decided. Unless it was seen after all, and
+                # has to be withdrawn when it was wrong.
+                is_shown = settled.may_have_arrived
+                telling = replace(telling, is_open=False, is_shown=is_shown, told_at=0, told_customers=0)
                 self._told.pop(f"{settled.channel} {incident.cause}", None)
             self._put(_with(incident, telling, settled.channel))
 
@@ -678,6 +680,7 @@ def _subject(incident: Incident) -> Subject:
         sentence_de=shown.sentence_de if shown else "",
         evidence=shown.evidence if shown else (),
         nearest_miss=shown.nearest_miss if shown else "",
+        nearest_miss_de=shown.nearest_miss_de if shown else "",
         friction_id=shown.friction_id if shown else "",
         person_key=shown.person_key if shown and is_one else "",
         journey_id=shown.journey_id if shown and is_one else "",

@@ -177,12 +177,16 @@ class Settlement(StrEnum):
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice that a channel needs no more of."""
+    """A notice that a channel needs no more of.
+
+    Of one that was given up `may_have_arrived` tells that an attempt at it was not answered: a team may have seen it.
+    """
 
     notice_id: str
     channel: str
     settlement: Settlement
     reference: str = ""
+    may_have_arrived: bool = False
 
 
 _encoder = msgspec.json.Encoder()

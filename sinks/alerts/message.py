@@ -40,7 +40,9 @@ _SHOWN_ID: Final = 8
 _IN_FULL: Final = frozenset({NoticeKind.OPENED, NoticeKind.UPDATED, NoticeKind.TEST})
 #: Kinds that list their subjects.
 _LISTS: Final = frozenset({NoticeKind.DIGEST, NoticeKind.EXPIRED})
-_NEAREST_MISS: Final = re.compile(r"^would not have (?:fired|been \w+(?: \w+)?) with ")
+_NEAREST_MISS: Final = re.compile(
+    r"^(?:would not have (?:fired|been \w+(?: \w+)?) with|(?:hätte nicht angeschlagen|wäre \w+ \w+ ge\w+) mit) "
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_MS: Final = -62_135_596_800_000
 _LATEST_MS: Final = 253_402_300_799_999
@@ -137,7 +139,7 @@ def build_message(notice: Notice, wording: Wording) -> AlertMessage:
         left_out=labels["more"].format(count=hidden) if hidden > 0 else "",
         facts=tuple(_facts(notice, first, language)) if first and not is_list else (),
         evidence=_shown_evidence(first.evidence, labels) if first and is_in_full else (),
-        prevention=_NEAREST_MISS.sub("", first.nearest_miss) if first and is_in_full else "",
+        prevention=_prevention(first, language) if first and is_in_full else "",
         look_up=" · ".join(_commands(first)) if first and is_in_full else "",
         buttons=tuple(_buttons(notice, wording, labels)),
         labels=labels,
@@ -223,6 +225,7 @@ def _showable_subject(subject: Subject) -> Subject:
         sentence_de=showable(subject.sentence_de, SENTENCE_CHARACTERS),
         evidence=tuple(filter(None, map(value, subject.evidence))),
         nearest_miss=showable(subject.nearest_miss, SENTENCE_CHARACTERS),
+        nearest_miss_de=showable(subject.nearest_miss_de, SENTENCE_CHARACTERS),
         friction_id=value(subject.friction_id),
         person_key=value(subject.person_key),
         journey_id=value(subject.journey_id),
@@ -320,6 +323,12 @@ def _frequency(subject: Subject, language: Language) -> str:
 
 def _sentence(subject: Subject, language: Language) -> str:
     return subject.sentence_de if language is Language.GERMAN else subject.sentence_en
+
+
+def _prevention(subject: Subject, language: Language) -> str:
+    """What would have kept it from happening; of frictions of before it could be told in German, in English."""
+    told = subject.nearest_miss_de if language is Language.GERMAN else ""
+    return _NEAREST_MISS.sub("", told or subject.nearest_miss)
 
 
 def _commands(subject: Subject) -> Iterable[str]:

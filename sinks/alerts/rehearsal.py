@@ -31,6 +31,8 @@ class Rehearsal:
         self.decided_at: dict[str, int] = {}
         self.superseded: set[str] = set()
         self.answer: Settlement | None = Settlement.DELIVERED
+        #: Whether what is given up was tried, and not answered.
+        self.may_have_arrived = False
         self.in_hand: dict[str, str] = {}
         self.wake_at: int | None = None
         self._settled: list[Settled] = []
@@ -57,7 +59,15 @@ class Rehearsal:
     def settle(self, notice_id: str, settlement: Settlement, reference: str = "") -> None:
         """Say what became of a notice in hand."""
         channel = self.in_hand.pop(notice_id)
-        self._settled.append(Settled(notice_id=notice_id, channel=channel, settlement=settlement, reference=reference))
+        self._settled.append(
+            Settled(
+                notice_id=notice_id,
+                channel=channel,
+                settlement=settlement,
+                reference=reference,
+                may_have_arrived=self.may_have_arrived and settlement is not Settlement.DELIVERED,
+            )
+        )
 
     def kinds(self, channel: str = "desk") -> list[NoticeKind]:
         """Kinds of the notices that a channel got, in order."""

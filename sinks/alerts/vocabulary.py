@@ -105,7 +105,7 @@ LABELS: Final[dict[Language, dict[str, str]]] = {
         "had_said": "Gemeldet war: {sentence}",
         "evidence": "Belege",
         "more": "und {count} weitere",
-        "prevention": "Hätte es verhindert (englisch)",
+        "prevention": "Vermeidbar mit",
         "look_up": "Nachsehen",
         "timeline": "Kundenreise öffnen",
         "query": "Daten zeigen",

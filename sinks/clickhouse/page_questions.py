@@ -279,7 +279,8 @@ ORDER BY column, frictions DESC, value""",
         "One friction with its evidence: touchpoints, tested values beside thresholds, guards, and the nearest miss.",
         """SELECT
     friction_id, rule_id, rule_version, variant, status, severity, minutes, team, owner_team, topic, from_channel,
-    to_channel, anchor_at, opened_at, person_key, journey_id, sentence_en, sentence_de, nearest_miss, evidence
+    to_channel, anchor_at, opened_at, person_key, journey_id, sentence_en, sentence_de, nearest_miss, nearest_miss_de,
+    evidence
 FROM v_frictions
 WHERE friction_id = {friction:String}""",
         {"friction": _KEY},
@@ -340,7 +341,7 @@ ORDER BY opened_at, journey_id""",
         "The frictions of one person, with what proves them.",
         """SELECT
     friction_id, rule_id, variant, status, severity, journey_id, anchor_at, team, minutes, from_channel, to_channel,
-    sentence_en, sentence_de, evidence_touchpoints, nearest_miss
+    sentence_en, sentence_de, evidence_touchpoints, nearest_miss, nearest_miss_de
 FROM v_frictions
 WHERE person_key = {person:String}
 ORDER BY anchor_at, friction_id""",

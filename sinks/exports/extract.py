@@ -187,6 +187,7 @@ _FRICTION: Final = (
     Column("sentence_en", "sentence_en"),
     Column("sentence_de", "sentence_de"),
     Column("nearest_miss", "nearest_miss"),
+    Column("nearest_miss_de", "nearest_miss_de"),
     Column("evidence_touchpoints", "evidence_touchpoints", Kind.TEXTS),
     Column("is_alertable", "is_alertable", Kind.FLAG),
     Column("tenant", "toString(tenant)"),

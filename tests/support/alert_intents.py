@@ -68,4 +68,5 @@ def any_intents(draw: st.DrawFn) -> AlertIntent:
         sentence_de=draw(any_text),
         evidence=tuple(draw(st.lists(any_text, max_size=8))),
         nearest_miss=draw(any_text),
+        nearest_miss_de=draw(any_text),
     )

@@ -13,6 +13,7 @@ from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.relations import are_related, links
 from processors.friction.engine.selectors import Chooser, chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
+from processors.friction.wording import NearestMiss, miss
 from schemas.outputs import Check
 
 
@@ -127,19 +128,23 @@ class AbsenceMatcher:
         kinds = " or ".join(self._expected.kinds)
         return (Check("answer", came, f"{kinds} within {self._limit(match)}", passed=False),)
 
-    def nearest_miss(self, match: Match) -> str:
+    def nearest_miss(self, match: Match) -> NearestMiss:
         """How much earlier it would have had to come."""
-        what = "a reply" if "message.sent" in self._expected.kinds else " or ".join(self._expected.kinds)
+        kinds = self._expected.kinds
+        is_reply = "message.sent" in kinds
+        what, what_de = ("a reply", "einer Antwort") if is_reply else (" or ".join(kinds), " oder ".join(kinds))
         if match.answer is None:
-            return f"would not have fired with {what} within {self._limit(match)}"
-        return f"would not have fired with {what} {spell_duration(match.answer.start - match.due)} earlier"
+            limit = self._limit(match)
+            return miss(f"{what} within {limit}", f"{what_de} innerhalb von {_in_german(limit, 'Arbeitstagen')}")
+        late = spell_duration(match.answer.start - match.due)
+        return miss(f"{what} {late} earlier", f"{what_de} {late} früher")
 
     def words(self, match: Match, known: Known) -> dict[str, str]:
         """The limit, how long it took or is known to have taken, and how many times the limit that is at least."""
         limit = self._limit(match)
         return {
             "limit": limit,
-            "limit_de": limit.replace("working days", "Arbeitstage").replace("working day", "Arbeitstag"),
+            "limit_de": _in_german(limit),
             "window": limit,
             "late": spell_duration(known.ms),
             "times": spell_number(known.times),
@@ -153,6 +158,10 @@ class AbsenceMatcher:
         if span.working_days:
             return f"{span.working_days} working day{'s' if span.working_days > 1 else ''}"
         return spell_duration(span.ms)
+
+
+def _in_german(limit: str, days: str = "Arbeitstage") -> str:
+    return limit.replace("working days", days).replace("working day", "Arbeitstag")
 
 
 def begins_turn(entry: Entry) -> bool:

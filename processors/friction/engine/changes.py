@@ -12,6 +12,7 @@ from processors.friction.engine.groups import FIXED, fellows, grouped, unites
 from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.selectors import chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
+from processors.friction.wording import NearestMiss, miss
 from schemas.outputs import Check
 
 
@@ -141,10 +142,10 @@ class ChangeMatcher:
             Check("window", spell_duration(match.gap_ms), f"at most {spell_duration(self._told.within)}", passed=True),
         )
 
-    def nearest_miss(self, match: Match) -> str:
+    def nearest_miss(self, match: Match) -> NearestMiss:
         """How much later the change back would have had to be."""
         spare = spell_duration(self._told.within - match.gap_ms)
-        return f"would not have fired with the change back more than {spare} later"
+        return miss(f"the change back more than {spare} later", f"dem Wechsel zurück über {spare} später")
 
     def words(self, match: Match, known: Known) -> dict[str, str]:  # noqa: ARG002 - for absences only
         """Hops, the states that they went through, and the window."""

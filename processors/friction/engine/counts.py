@@ -12,6 +12,7 @@ from processors.friction.engine.groups import fellows, grouped, unites
 from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.selectors import Chooser, chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
+from processors.friction.wording import NearestMiss, miss
 from schemas.outputs import Check
 
 
@@ -154,15 +155,16 @@ class CountMatcher:
             Check("window", spell_duration(match.gap_ms), self._window("at most "), passed=True),
         )
 
-    def nearest_miss(self, match: Match) -> str:
+    def nearest_miss(self, match: Match) -> NearestMiss:
         """How many or how much less, or how much later, would have been none."""
         if self._told.sum is not None:
-            return f"would not have fired with more than {self._spell(match.measure - self._at_least)} less in all"
+            less = self._spell(match.measure - self._at_least)
+            return miss(f"more than {less} less in all", f"insgesamt über {less} weniger")
         if match.measure > self._at_least or self._told.within is None:
-            fewer = match.measure - self._at_least + 1
-            return f"would not have fired with {self._spell(fewer)} of them fewer"
-        spare = self._told.within - match.gap_ms
-        return f"would not have fired with one of them more than {spell_duration(spare)} later"
+            fewer = self._spell(match.measure - self._at_least + 1)
+            return miss(f"{fewer} of them fewer", f"{fewer} davon weniger")
+        spare = spell_duration(self._told.within - match.gap_ms)
+        return miss(f"one of them more than {spare} later", f"einem davon über {spare} später")
 
     def words(self, match: Match, known: Known) -> dict[str, str]:  # noqa: ARG002 - for absences only
         """Number or sum, and the window."""

@@ -9,6 +9,7 @@ from processors.entries import Entry
 from processors.fold import Fold
 from processors.friction.engine.selectors import Chooser
 from processors.friction.story import Story
+from processors.friction.wording import NearestMiss
 from schemas.outputs import Check
 
 
@@ -126,7 +127,7 @@ class Matcher(Protocol):
         """What was measured, beside its threshold."""
         ...
 
-    def nearest_miss(self, match: Match) -> str:
+    def nearest_miss(self, match: Match) -> NearestMiss:
         """What little would have had to be otherwise."""
         ...
 

@@ -12,6 +12,7 @@ from processors.friction.engine.counts import spell_number
 from processors.friction.engine.groups import grouped, unites
 from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.selectors import chooser
+from processors.friction.wording import NearestMiss, miss
 from schemas.outputs import Check
 
 
@@ -107,12 +108,12 @@ class RatioMatcher:
         """The share beside its threshold."""
         return (Check("share", spell_number(match.measure), self._threshold(), passed=True),)
 
-    def nearest_miss(self, match: Match) -> str:
+    def nearest_miss(self, match: Match) -> NearestMiss:
         """By how much the share would have had to be another."""
         limit = self._told.at_most if self._told.at_least is None else self._told.at_least
-        way = "lower" if self._told.at_most is None else "higher"
+        way, way_de = ("lower", "niedrigeren") if self._told.at_most is None else ("higher", "höheren")
         difference = spell_number(abs(match.measure - (limit or 0.0)))
-        return f"would not have fired with a share more than {difference} {way}"
+        return miss(f"a share more than {difference} {way}", f"einem um mehr als {difference} {way_de} Anteil")
 
     def words(self, match: Match, known: Known) -> dict[str, str]:  # noqa: ARG002 - for absences only
         """Share in percent, its limit, and the window."""

@@ -12,6 +12,7 @@ from processors.friction.engine.matching import Known, Lookout, Match, Scene
 from processors.friction.engine.relations import items_in_common, links
 from processors.friction.engine.selectors import chooser
 from processors.friction.engine.surroundings import Frame, excuses, nothing_around, surroundings
+from processors.friction.wording import NearestMiss, miss
 from schemas.outputs import Check
 
 
@@ -100,10 +101,11 @@ class SequenceMatcher:
         """The gap beside the window."""
         return (Check("gap", spell_duration(match.gap_ms), f"at most {spell_duration(self._within)}", passed=True),)
 
-    def nearest_miss(self, match: Match) -> str:
+    def nearest_miss(self, match: Match) -> NearestMiss:
         """How much later the second one would have had to be."""
         spare = spell_duration(self._within - match.gap_ms)
-        return f"would not have fired with {match.anchor.touchpoint.kind} more than {spare} later"
+        kind = match.anchor.touchpoint.kind
+        return miss(f"{kind} more than {spare} later", f"{kind} über {spare} später")
 
     def words(self, match: Match, known: Known) -> dict[str, str]:  # noqa: ARG002 - for absences only
         """The gap, and the window."""

@@ -7,7 +7,7 @@ from processors.entries import Entry
 from processors.fold import Fold
 from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.story import Moment, Story
-from processors.friction.wording import COMMON_WORDS, topic_of, words_for
+from processors.friction.wording import COMMON_WORDS, NearestMiss, german_channel, miss, topic_of, words_for
 from processors.kinds import FORM
 from processors.settings import DAY_MS, HOUR_MS, MINUTE_MS
 from schemas.outputs import Check, EffortKind
@@ -209,21 +209,32 @@ class ChannelRedirectRule:
             Check("solution", solved, f"none within {spell_duration(told.lost_after_ms)}", passed=solution is None),
         )
 
-    def _nearest_miss(self, redirect: Entry, variant: str, aftermath: _Aftermath) -> str:
+    def _nearest_miss(self, redirect: Entry, variant: str, aftermath: _Aftermath) -> NearestMiss:
         told = self.parameters
         if variant == LOST:
             lost_at = redirect.start + told.lost_after_ms
             late = [found.at for found in (aftermath.late_arrival, aftermath.solution) if found is not None]
             if late:
-                word = (
-                    "an arrival" if aftermath.late_arrival and aftermath.late_arrival.at == min(late) else "a solution"
+                is_arrival = aftermath.late_arrival is not None and aftermath.late_arrival.at == min(late)
+                word, word_de = ("an arrival", "einer Ankunft") if is_arrival else ("a solution", "einer Lösung")
+                earlier = spell_duration(min(late) - lost_at)
+                return NearestMiss(
+                    f"would not have been lost with {word} {earlier} earlier",
+                    f"wäre nicht verloren gegangen mit {word_de} {earlier} früher",
                 )
-                return f"would not have been lost with {word} {spell_duration(min(late) - lost_at)} earlier"
-            return f"would not have been lost with an arrival or a solution within {spell_duration(told.lost_after_ms)}"
+            limit = spell_duration(told.lost_after_ms)
+            return NearestMiss(
+                f"would not have been lost with an arrival or a solution within {limit}",
+                f"wäre nicht verloren gegangen mit einer Ankunft oder Lösung innerhalb von {limit}",
+            )
         if variant == CHAIN and aftermath.earlier is not None:
-            spare = told.chain_window_ms - (redirect.start - aftermath.earlier.start)
-            return f"would not have been a chain with the second redirect more than {spell_duration(spare)} later"
-        return f"would not have fired with an answer on {redirect.touchpoint.channel} itself"
+            spare = spell_duration(told.chain_window_ms - (redirect.start - aftermath.earlier.start))
+            return NearestMiss(
+                f"would not have been a chain with the second redirect more than {spare} later",
+                f"wäre keine Kette gewesen mit dem zweiten Verweis über {spare} später",
+            )
+        channel = redirect.touchpoint.channel
+        return miss(f"an answer on {channel} itself", f"einer Antwort auf demselben Kanal ({german_channel(channel)})")
 
 
 def demanded(entry: Entry) -> int:

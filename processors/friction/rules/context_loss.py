@@ -8,13 +8,21 @@ from processors.entries import Entry
 from processors.fold import Fold
 from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.story import Story
-from processors.friction.wording import COMMON_WORDS, topic_of, words_for
+from processors.friction.wording import COMMON_WORDS, NearestMiss, miss, topic_of, words_for
 from processors.settings import MINUTE_MS
 from schemas.outputs import Check, EffortKind
 from schemas.vocabulary import CONTACT_KINDS
 
 LOST: Final = "lost"
 TRANSFERRED: Final = "transferred"
+#: Components of the continuity of a switch.
+_GERMAN: Final = {
+    "reference": "der Vorgang",
+    "not_re_asked": "was schon angegeben war",
+    "handler": "der Ansprechpartner",
+    "first_answer": "eine zügige erste Antwort",
+    "identity": "wer es ist",
+}
 
 
 class ContextLoss(RuleParameters, frozen=True, kw_only=True):
@@ -118,9 +126,12 @@ class ContextLossRule:
             costs.insert(0, cost)
         return tuple(costs)
 
-    def _nearest_miss(self, switch: Switch) -> str:
+    def _nearest_miss(self, switch: Switch) -> NearestMiss:
         lost = max(
             (component for component in switch.components if component.value is not None and component.value < 1),
             key=lambda component: component.weight * (1 - (component.value or 0)),
         )
-        return f"would not have fired with more of the {lost.name.replace('_', ' ')} kept, which cost the score most"
+        return miss(
+            f"more of the {lost.name.replace('_', ' ')} kept, which cost the score most",
+            f"mehr davon erhalten, was die Wertung am meisten kostete: {_GERMAN.get(lost.name, lost.name)}",
+        )

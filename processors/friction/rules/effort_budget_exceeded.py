@@ -16,7 +16,7 @@ from processors.friction.finding import (
     RuleParameters,
 )
 from processors.friction.story import Story
-from processors.friction.wording import COMMON_WORDS, words_for
+from processors.friction.wording import COMMON_WORDS, miss, words_for
 from processors.settings import MINUTE_MS
 from schemas.outputs import Check
 
@@ -87,6 +87,7 @@ class EffortBudgetExceededRule(LedgerRule):
         told, anchor = self.parameters, finding.anchor
         spent: _Overspent = finding.facts
         team, most = spent.teams[0]
+        excess = _spell(spent.minutes - spent.budget)
         return Description(
             base=told.variant(finding.variant).base,
             from_channel=spent.first_channel,
@@ -110,7 +111,7 @@ class EffortBudgetExceededRule(LedgerRule):
                 ),
             ),
             guards=(Check("before", _spell(spent.before), "within the budget before the anchor", passed=True),),
-            nearest_miss=f"would not have fired with {_spell(spent.minutes - spent.budget)} less of their time",
+            nearest_miss=miss(f"{excess} less of their time", f"{excess} weniger ihrer Zeit"),
             words=words_for(
                 spent.first_channel,
                 anchor.touchpoint.channel,

@@ -9,7 +9,7 @@ from processors.fold import Fold, is_invitation
 from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.guards import invited, new_object, scheduled
 from processors.friction.story import Related, Story
-from processors.friction.wording import COMMON_WORDS, words_for
+from processors.friction.wording import COMMON_WORDS, miss, words_for
 from processors.settings import DAY_MS, HOUR_MS
 from schemas.outputs import Check, EffortKind
 from schemas.vocabulary import CONTACT_KINDS
@@ -122,6 +122,7 @@ class RepeatContactRule:
         told, contact = self.parameters, finding.anchor
         repeat: _Repeat = finding.facts
         gap, position = repeat.gap_ms, repeat.position
+        spare = spell_duration(told.window_ms - gap)
         return Description(
             base=told.variant(finding.variant).base,
             from_channel=repeat.from_channel,
@@ -143,9 +144,7 @@ class RepeatContactRule:
                 ),
             ),
             guards=repeat.guards,
-            nearest_miss=(
-                f"would not have fired with the contact more than {spell_duration(told.window_ms - gap)} later"
-            ),
+            nearest_miss=miss(f"the contact more than {spare} later", f"dem Kontakt über {spare} später"),
             words=words_for(
                 repeat.from_channel,
                 repeat.to_channel,

@@ -10,7 +10,7 @@ from processors.fold import Fold, is_invitation
 from processors.friction.finding import EVERY_ACT, Cost, Description, Finding, Findings, RuleParameters
 from processors.friction.guards import household, invited
 from processors.friction.story import Moment, Related, Story
-from processors.friction.wording import COMMON_WORDS, words_for
+from processors.friction.wording import COMMON_WORDS, NearestMiss, miss, words_for
 from processors.settings import HOUR_MS, MINUTE_MS
 from schemas.outputs import Check, EffortKind
 from schemas.vocabulary import CONTACT_KINDS
@@ -137,9 +137,11 @@ class UnpromptedSwitchRule:
             words=words_for(switch.from_channel, switch.to_channel, switch.topic, gap=spell_duration(max(0, gap))),
         )
 
-    def _nearest_miss(self, second: Entry, switch: _Switch) -> str:
+    def _nearest_miss(self, second: Entry, switch: _Switch) -> NearestMiss:
         spare = self.parameters.window_ms - switch.gap_ms
         solution = switch.later_solution
         if solution is not None and solution.at - second.start < spare:
-            return f"would not have fired with a solution {spell_duration(solution.at - second.start)} earlier"
-        return f"would not have fired with the second contact more than {spell_duration(spare)} later"
+            late = spell_duration(solution.at - second.start)
+            return miss(f"a solution {late} earlier", f"einer Lösung {late} früher")
+        later = spell_duration(spare)
+        return miss(f"the second contact more than {later} later", f"dem zweiten Kontakt über {later} später")

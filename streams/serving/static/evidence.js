@@ -4,7 +4,7 @@ import { ask } from "./asking.js";
 import { add, h } from "./dom.js";
 import { table, trouble } from "./panel.js";
 import { sourceButtons } from "./source.js";
-import { sentence, status, w } from "./words.js";
+import { nearestMiss, sentence, status, w } from "./words.js";
 
 export function evidenceOf(id) {
   const box = h("div", { class: "evidence", "aria-busy": "true" }, h("p", { class: "muted" }, w("loading")));
@@ -31,7 +31,7 @@ function parts(friction, answer) {
     h(
       "div",
       { class: "miss" },
-      h("p", {}, h("strong", {}, w("why.miss")), ` (${w("why.miss.note")}): `, friction.nearest_miss || "–"),
+      h("p", {}, h("strong", {}, w("why.miss")), ` (${w("why.miss.note")}): `, nearestMiss(friction) || "–"),
       h("p", { class: "muted" }, told, " ", sourceButtons(answer, sentence(friction))),
       w("why.english") && h("p", { class: "muted" }, w("why.english")),
     ),

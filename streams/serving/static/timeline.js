@@ -9,7 +9,7 @@ import { drawn, panel, table, trouble } from "./panel.js";
 import { hashOf } from "./place.js";
 import { sourceButtons } from "./source.js";
 import { stepTable } from "./steps.js";
-import { cause, channelName, duration, number, sentence, status, w } from "./words.js";
+import { cause, channelName, duration, nearestMiss, number, sentence, status, w } from "./words.js";
 
 const KEY = /^[0-9a-f]{32}$/;
 /** Journeys without friction are folded away once there are more than so many journeys. */
@@ -200,7 +200,7 @@ function frictionList(frictions, place, answers) {
       };
       details.addEventListener("toggle", more);
       more();
-      const about = [cause(friction.rule_id), friction.team, w("min", { n: Math.round(friction.minutes) }), friction.nearest_miss];
+      const about = [cause(friction.rule_id), friction.team, w("min", { n: Math.round(friction.minutes) }), nearestMiss(friction)];
       return h("li", {}, details, h("p", { class: "muted" }, about.filter(Boolean).join(" · ")));
     })),
   );

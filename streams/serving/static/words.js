@@ -321,6 +321,11 @@ export function sentence(friction) {
   return (language === "de" && friction.sentence_de) || friction.sentence_en;
 }
 
+/** What would have kept it from happening, in the language of the page; what is old is told in English alone. */
+export function nearestMiss(friction) {
+  return (language === "de" && friction.nearest_miss_de) || friction.nearest_miss;
+}
+
 export function status(id) {
   return ["open", "cleared", "closed"].includes(id) ? w(`status.${id}`) : id;
 }

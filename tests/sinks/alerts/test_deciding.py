@@ -480,6 +480,26 @@ def test_what_could_not_be_sent_for_a_day_goes_into_one_summary() -> None:
     assert book.kinds() == [EXPIRED]
 
 
+@pytest.mark.parametrize(("may_have_arrived", "kinds"), [(True, [EXPIRED, WITHDRAWN]), (False, [EXPIRED])])
+def test_what_may_have_been_seen_before_it_expired_is_withdrawn_when_it_was_wrong(
+    may_have_arrived: bool, kinds: list[NoticeKind]
+) -> None:
+    book = AlertBook(a_policy())
+    book.answer = None
+    book.take(friction(1))
+    book.pass_time(2 * MINUTE)
+    (notice_id,) = book.in_hand
+    book.may_have_arrived = may_have_arrived
+    book.pass_time(DAY + HOUR)
+    book.take()
+    assert notice_id not in book.in_hand
+    book.answer = Settlement.DELIVERED
+    book.pass_time(MINUTE)
+    book.take(gone(1))
+    book.pass_time(DAY)
+    assert book.kinds() == kinds
+
+
 def test_past_the_most_that_are_open_new_causes_are_grouped_by_their_rule() -> None:
     book = AlertBook(a_policy(most_open=10))
     book.take(*(friction(number, team=f"t{number}") for number in range(40)))

@@ -145,6 +145,20 @@ def test_what_would_have_prevented_it_is_said_without_ado(nearest_miss: str, sai
     assert message.prevention.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("german", "said"),
+    [
+        ("hätte nicht angeschlagen mit einer Antwort 3 h früher", "einer Antwort 3 h früher"),
+        ("wäre nicht verloren gegangen mit einer Ankunft 2 h früher", "einer Ankunft 2 h früher"),
+        ("wäre keine Kette gewesen mit dem zweiten Verweis über 1 h später", "dem zweiten Verweis über 1 h später"),
+        ("", "an answer on social itself"),
+    ],
+)
+def test_in_german_what_would_have_prevented_it_is_german_where_it_was_told(german: str, said: str) -> None:
+    message = build_message(a_notice(NoticeKind.OPENED, a_subject(nearest_miss_de=german)), GERMAN)
+    assert message.prevention == said
+
+
 def test_ten_entries_of_a_digest_are_named_and_the_rest_is_counted() -> None:
     message = build_message(a_notice(NoticeKind.DIGEST, *[MANY] * 12, left_out=30), ENGLISH)
     assert len(message.entries) == 10

@@ -70,6 +70,7 @@ def test_a_late_answer_clears_it_and_keeps_how_long_it_took() -> None:
     assert friction.minutes == 216.0
     assert friction.evidence.touchpoints[-1] == "default/test/z"
     assert friction.evidence.nearest_miss == "would not have fired with a reply 3 h 12 min earlier"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit einer Antwort 3 h 12 min früher"
     assert friction.sentence_en == "7 h 12 min of 4 h"
 
 

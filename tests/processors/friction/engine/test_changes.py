@@ -71,6 +71,7 @@ def test_the_anchor_is_the_return_and_further_hops_belong_to_it() -> None:
     assert friction.sentence_en == "3 hops: A, B, A, B"
     assert named(friction.evidence.checks, "states").value == "A, B, A, B"
     assert friction.evidence.nearest_miss == "would not have fired with the change back more than 12 d later"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit dem Wechsel zurück über 12 d später"
     (friction,) = found_by(changing(), *assigned(*"ABABAB"))
     assert friction.variant == "five"
 

@@ -45,6 +45,7 @@ def test_what_is_too_old_does_not_count() -> None:
     assert friction.anchor_at == MONDAY + 12 * MINUTE
     assert len(friction.evidence.touchpoints) == 3
     assert friction.evidence.nearest_miss == "would not have fired with one of them more than 7 min later"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit einem davon über 7 min später"
 
 
 @pytest.mark.parametrize(("pause", "count"), [(SECOND, 1), (SECOND + 1, 0)])

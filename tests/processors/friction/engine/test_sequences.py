@@ -44,6 +44,7 @@ def test_the_latest_earlier_one_that_fits_is_the_first() -> None:
     assert friction.evidence.touchpoints == ("default/test/2", "default/test/4")
     assert friction.anchor_at == friction.opened_at == MONDAY + 3 * HOUR
     assert friction.evidence.nearest_miss == "would not have fired with call.offered more than 70 h later"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit call.offered über 70 h später"
 
 
 def test_one_that_lasted_longer_may_lie_before_others_that_are_too_old() -> None:

@@ -23,3 +23,4 @@ def test_a_fourth_answer_belongs_to_the_same_friction() -> None:
     assert (friction.anchor_at, len(friction.evidence.touchpoints)) == (MONDAY + 2 * SECOND, 4)
     assert friction.sentence_en == "A bot gave a customer 4 times almost the same answer."
     assert friction.evidence.nearest_miss == "would not have fired with 2 of them fewer"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit 2 davon weniger"

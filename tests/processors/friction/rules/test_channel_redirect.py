@@ -252,6 +252,8 @@ def test_the_nearest_miss_names_how_much_earlier_would_have_saved_it() -> None:
     page = happened("page.viewed", MONDAY + 75 * HOUR + 12 * MINUTE, channel="web")
     friction = only(redirected(), page, watermark=MONDAY + 10 * DAY)
     assert friction.evidence.nearest_miss == "would not have been lost with an arrival 3 h 12 min earlier"
+    assert friction.evidence.nearest_miss_de == "wäre nicht verloren gegangen mit einer Ankunft 3 h 12 min früher"
     solved = happened("case.resolved", MONDAY + 73 * HOUR, topic="invoice", actor="agent")
     friction = only(redirected(), page, solved, watermark=MONDAY + 10 * DAY)
     assert friction.evidence.nearest_miss == "would not have been lost with a solution 1 h earlier"
+    assert friction.evidence.nearest_miss_de == "wäre nicht verloren gegangen mit einer Lösung 1 h früher"

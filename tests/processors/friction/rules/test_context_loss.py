@@ -39,6 +39,9 @@ def test_a_call_that_begins_anew_is_a_loss() -> None:
     assert friction.evidence.nearest_miss == (
         "would not have fired with more of the reference kept, which cost the score most"
     )
+    assert friction.evidence.nearest_miss_de == (
+        "hätte nicht angeschlagen mit mehr davon erhalten, was die Wertung am meisten kostete: der Vorgang"
+    )
     assert friction.sentence_en == (
         "A customer went from e-mail to phone about invoice and had to begin anew: continuity 0.17 of 1."
     )

@@ -49,6 +49,7 @@ def test_it_says_how_much_and_who_caused_most_and_costs_nothing_itself() -> None
     assert (friction.team, friction.minutes, friction.status) == ("billing", 0.0, FrictionStatus.OPEN)
     assert named(friction.evidence.checks, "spent").value == "35 min"
     assert friction.evidence.nearest_miss == "would not have fired with 5 min less of their time"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit 5 min weniger ihrer Zeit"
     postings = judged(waited(10), waited(25, 1)).postings
     assert {posting.cause for posting in postings} == {"wait"}
 

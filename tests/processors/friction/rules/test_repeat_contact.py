@@ -28,6 +28,7 @@ def test_a_second_contact_about_the_matter_is_a_repeat() -> None:
     )
     assert friction.sentence_en == "A customer came again about delivery on phone, 24 h after a contact on phone."
     assert friction.evidence.nearest_miss == "would not have fired with the contact more than 6 d later"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit dem Kontakt über 6 d später"
 
 
 @pytest.mark.parametrize(("gap", "count"), [(7 * DAY, 1), (7 * DAY + 1, 0), (0, 1)])

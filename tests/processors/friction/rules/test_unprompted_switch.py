@@ -33,6 +33,7 @@ def test_a_second_contact_on_another_channel_is_a_switch() -> None:
     assert friction.anchor_at == SECOND_AT
     assert friction.sentence_en == "A customer got no solution on e-mail about invoice and tried phone 4 h later."
     assert friction.evidence.nearest_miss == "would not have fired with the second contact more than 20 h later"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit dem zweiten Kontakt über 20 h später"
 
 
 @pytest.mark.parametrize(("gap", "count"), [(0, 1), (24 * HOUR, 1), (24 * HOUR + 1, 0)])
@@ -104,6 +105,7 @@ def test_a_solution_after_the_second_contact_began_came_too_late() -> None:
     assert len(found(wrote(), called(), at_once)) == 1
     (friction,) = found(wrote(), called(), solved)
     assert friction.evidence.nearest_miss == "would not have fired with a solution 3 h 12 min earlier"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit einer Lösung 3 h 12 min früher"
 
 
 @pytest.mark.parametrize(

@@ -34,3 +34,4 @@ def test_the_wait_so_far_is_told() -> None:
     (friction,) = frictions("wait_sum", [left(MONDAY), left(MONDAY + HOUR)])
     assert friction.sentence_en == "A customer waited 12 min in all about invoice; number of waits: 2."
     assert friction.evidence.nearest_miss == "would not have fired with more than 7 min less in all"
+    assert friction.evidence.nearest_miss_de == "hätte nicht angeschlagen mit insgesamt über 7 min weniger"
