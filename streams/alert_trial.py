@@ -33,6 +33,7 @@ SAMPLE: Final = Subject(
     sentence_de="Ein Kunde fragte in sozialen Medien nach der Lieferung und wurde auf ein Formular verwiesen.",
     evidence=("default/social-desk/1", "default/web/2"),
     nearest_miss="",
+    nearest_miss_de="",
     friction_id="00000000000000000000000000000000",
     person_key="",
     journey_id="",

@@ -45,7 +45,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     sentence_de: str
     evidence: tuple[str, ...]
     nearest_miss: str
-    nearest_miss_de: str
+    nearest_miss_de: str = ""
     friction_id: str
     person_key: str
     journey_id: str
