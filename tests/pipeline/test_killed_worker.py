@@ -89,7 +89,8 @@ def wait_for_alerts(stack: Stack, desk: Any) -> int:
         (SELECT friction_id FROM v_alerts WHERE channel = 'desk' AND state = 'delivered')
     """
     on_their_way = "SELECT count() FROM v_alert_notices WHERE state IN ('due', 'sending')"
-    wait_until(lambda: not int(stack.value(untold)) and not int(stack.value(on_their_way)))
+    # Slack takes a message a second: some ninety of them need a minute and a half.
+    wait_until(lambda: not int(stack.value(untold)) and not int(stack.value(on_their_way)), seconds=180)
     messages = int(stack.value("SELECT count() FROM v_alert_notices WHERE channel = 'desk' AND state = 'delivered'"))
     desk.wait_for(messages, 30)
     return messages
