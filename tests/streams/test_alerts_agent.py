@@ -137,6 +137,11 @@ def friction(name: str, *, version: int = 1, severity: int = 2, action: str = "o
     return an_intent(**{**fields, "version": version, "severity": severity, "action": action, **changes})
 
 
+def states(desk: Desk) -> set[tuple[str, str]]:
+    """Kind and state of each message the agent knows."""
+    return {(row["kind"], row["state"]) for row in desk.rows("alert_notices")}
+
+
 def has_tried(desk: Desk, attempts: int) -> bool:
     """Whether the only message was tried so often and waits again."""
     (notice,) = desk.rows("alert_notices")
@@ -419,6 +424,30 @@ def test_what_may_have_been_seen_is_withdrawn_as_if_it_had_been_told(
         await eventually(lambda: [kind for kind, _ in desk.told] == ["withdrawn"])
         await settled(agent)
         assert sorted(row["state"] for row in desk.rows("alert_notices")) == ["delivered", "uncertain"]
+        await agent.close()
+
+    run(desk, scenario)
+
+
+def test_what_may_have_been_seen_before_it_expired_is_withdrawn_when_it_was_wrong(desk: Desk) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.routing.write_text(AT_ONCE + "expires_after: 1m\n")
+        desk.endpoint.answer_next(Answer(hangs=True))
+        desk.endpoint.answer_always(BUSY)
+        agent = await desk.agent()
+        await desk.deliver(agent, friction("f1"))
+        await eventually(lambda: has_tried(desk, 1))
+        desk.clock.now_s += 60.0
+        while "expired" not in {row["state"] for row in desk.rows("alert_notices")}:
+            await desk.pass_time(agent, 1.0)
+            await asyncio.sleep(0.01)
+        desk.endpoint.answer_always(Answer())
+        await desk.deliver(agent, friction("f1", version=2, action="retract", because_en="the reply did arrive"))
+        await desk.pass_time(agent, 10.0)
+        await eventually(lambda: ("expired", "delivered") in states(desk))
+        # What a channel was told is taken back at a look after it was told, never before.
+        await desk.pass_time(agent, 10.0)
+        await eventually(lambda: desk.told == [("expired", "f1"), ("withdrawn", "f1")])
         await agent.close()
 
     run(desk, scenario)
