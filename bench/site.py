@@ -98,6 +98,7 @@ def running_site(broker: Broker, partitions: int) -> Iterator[Site]:
         timeout = str(_SESSION_TIMEOUT_S[broker])
         environment = {
             "JOURNEYS_KAFKA__SESSION_TIMEOUT_S": timeout,
+            "JOURNEYS_PARTITIONS": str(partitions),
             "PLAIN_KAFKA": settings.kafka.bootstrap,
             "PLAIN_SESSION_TIMEOUT_S": timeout,
             "PLAIN_PARTITIONS": str(partitions),

@@ -85,6 +85,23 @@ def test_growth_is_measured_against_the_first_point(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "g.json").read_text())["correct"] is True
 
 
+@pytest.mark.stack
+def test_the_whole_path_is_measured_over_partitions_and_workers_that_share_partitions(tmp_path: Path) -> None:
+    words = ["--persons", "", "--touchpoints", "", "--whole-events", "500", "--shares", "1,2", "--runs", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.growth", *words, "--out", str(tmp_path / "g.json")],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = msgspec.json.decode((tmp_path / "g.json").read_bytes(), type=Growth)
+    assert result.correct
+    assert {curve.name: [point.value for point in curve.points] for curve in result.curves} == {
+        "partitions": [1, 2],
+        "workers": [1, 2],
+    }
+    assert all(point.us > 0 for curve in result.curves for point in curve.points)
+
+
 def test_a_chart_has_its_points_where_the_axes_say() -> None:
     lines = [Line("measured", [(10, 40.0), (100, 50.0), (1_000, 80.0)]), Line("<bar>", [(10, 48.0), (1_000, 48.0)])]
     chart = ET.fromstring(draw(lines, x="persons", y="microseconds"))  # noqa: S314 - drawn by us

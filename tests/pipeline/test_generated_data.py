@@ -61,6 +61,7 @@ def test_what_is_planted_is_found_and_nothing_else_and_sending_twice_changes_not
     assert counts["touchpoints"] == truth["totals"]["touchpoints"]
     assert counts["dead_letters"] == 0
     facts = stack.facts()
+    stack.wait_until_joined()
     told = stack.value("SELECT count() FROM v_alerts")
     assert told > 0
 
@@ -68,6 +69,7 @@ def test_what_is_planted_is_found_and_nothing_else_and_sending_twice_changes_not
     stack.wait()
     assert stack.counts() == counts
     assert without_versions(stack.facts()) == without_versions(facts)
+    stack.wait_until_joined()
     assert stack.value("SELECT count() FROM v_alerts") == told
 
 

@@ -14,9 +14,11 @@ import msgspec
 
 from sinks.clickhouse.errors import SchemaMismatch, StoreUnavailable
 from sinks.clickhouse.questions import QuestionRefused, ask
+from streams.lag import committed_offsets, end_offsets
 from streams.settings import load_settings
 from streams.stack.local import load_state, status
 from streams.store import reading_address
+from streams.topics import OUTBOX
 from tests.support.deadline import wait_until
 from tests.support.processes import REPOSITORY, stopped
 
@@ -113,6 +115,16 @@ class Stack:
 
     def wait(self) -> None:
         self.run("wait", "--timeout", "120")
+
+    def wait_until_joined(self) -> None:
+        """Wait until whoever tells teams has taken in all that there is to tell; sending may go on for longer."""
+        settings = load_settings(self.data_dir.resolve(), clickhouse=self._clickhouse())
+        ends = end_offsets(settings.kafka, OUTBOX)
+        group = f"{settings.group_prefix}-alerts"
+        wait_until(
+            lambda: committed_offsets(settings.kafka, group, OUTBOX).items() >= ends.items() or not any(ends.values()),
+            seconds=120,
+        )
 
     def counts(self) -> dict[str, int]:
         """Rows of every view that analysts read, and of what was told."""
